@@ -1,0 +1,150 @@
+# envd: build, install, test.
+#
+#   make                 the release binary, static, at build/envd
+#   make run             install what is missing, build, start it on localhost
+#   make test            install what the tests need, run every suite
+#   make check           unit tests and fuzz corpora of this BUILD
+#   make lint            format, clang-tidy, include directions
+#   make install         into $(DESTDIR)$(PREFIX)
+#   make fuzz-NAME       fuzz one parser for SECONDS (60)
+#
+# BUILD=release|debug|asan|tsan|fuzz picks flags and output folder; variants
+# never share an object.  Your own CFLAGS are added, not lost.
+
+BUILD  ?= release
+PREFIX ?= /usr
+B      := build/$(BUILD)
+VERSION := 0.6.13
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+PKG      ?= pkg-config
+PROTOC   ?= protoc
+# Debian 12 ships llhttp as sources, later releases as a library.
+LLHTTP   ?= $(wildcard /usr/share/llhttp)
+ifeq ($(filter $(BUILD),fuzz),fuzz)
+CC := clang
+endif
+
+# ---- flags ---------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
+        -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith \
+        -Wswitch-enum -Wimplicit-fallthrough -Werror=implicit
+
+sanitize := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+cflags.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+                  -ffunction-sections -fdata-sections
+cflags.debug   := -Og -g3
+cflags.asan    := $(sanitize) -fsanitize=address,undefined
+cflags.tsan    := $(sanitize) -fsanitize=thread
+cflags.fuzz    := $(sanitize) -fsanitize=address,undefined,fuzzer-no-link
+ldflags.release := -static-pie -Wl,--gc-sections
+ldflags.other   := -pie
+
+CPPFLAGS_ALL = -iquote envd -isystem $B/gen -isystem /usr/share/include/llhttp \
+               -D_GNU_SOURCE -DLLHTTP_STRICT_MODE=1 -DENVD_VERSION='"$(VERSION)"' -MMD -MP $(CPPFLAGS)
+CFLAGS_ALL   = -std=gnu17 -fPIE $(cflags.$(BUILD)) $(WARN) $(CFLAGS)
+LDFLAGS_ALL  = $(or $(ldflags.$(BUILD)),$(ldflags.other)) -pthread \
+               -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(cflags.$(BUILD))) \
+               $(LDFLAGS)
+LDLIBS_ALL   = -levent_core -lprotobuf-c -lmd -lz \
+               $(if $(LLHTTP),,-lllhttp) $(LDLIBS)
+
+# ---- what is built -------------------------------------------------------
+
+PROTOS  := process filesystem rest google/protobuf/timestamp
+GEN_C   := $(PROTOS:%=$B/gen/%.pb-c.c)
+GEN_H   := $(GEN_C:.c=.h)
+GEN_O   := $(GEN_C:.c=.o) \
+           $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
+SRCS    := $(wildcard envd/*/*.c envd/envd.c)
+OBJS    := $(SRCS:%.c=$B/%.o) $(GEN_O)
+UNIT    := $(patsubst tests/unit/%.c,$B/bin/%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BIN     := $(if $(filter release,$(BUILD)),build/envd,$B/bin/envd)
+
+all: $(BIN)
+
+build/envd: $B/bin/envd
+	strip -o $@ $<
+
+$B/bin/envd: $B/envd/main.o $(OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$B/bin/test_%: $B/tests/unit/test_%.o $(OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -static-pie,$(LDFLAGS_ALL)) $(ldflags.other) -o $@ $^ \
+	    $(LDLIBS_ALL) -lcmocka
+
+$B/bin/replay_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $(OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$B/bin/fuzz_%: $B/tests/fuzz/fuzz_%.o $(OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+
+# The commit is compiled into one file only, rebuilt when it changes.
+$B/envd/main.o: CPPFLAGS_ALL += -DENVD_COMMIT='"$(COMMIT)"'
+$B/envd/main.o: $B/commit
+$B/commit: .FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+
+$B/%.o: %.c | $(GEN_H)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+# Generated and foreign sources keep their own style.
+$B/gen/%.pb-c.c $B/gen/%.pb-c.h: proto/%.proto
+	@mkdir -p $B/gen
+	$(PROTOC) --c_out=$B/gen -I proto $(<:proto/%=%)
+$B/gen/%.o: $B/gen/%.c | $(GEN_H)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -w -c -o $@ $<
+$B/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -c -o $@ $<
+
+-include $(shell find $B -name '*.d' 2>/dev/null)
+
+# ---- what is run ---------------------------------------------------------
+
+check: $(UNIT) $(FUZZ:%=replay-%)
+	@tests/unit/run $(UNIT)
+
+replay-%: $B/bin/replay_%
+	$< tests/fuzz/corpus/$*/*
+
+fuzz-%:
+	$(MAKE) BUILD=fuzz build/fuzz/bin/fuzz_$*
+	@mkdir -p build/fuzz/corpus/$*
+	build/fuzz/bin/fuzz_$* -max_total_time=$(or $(SECONDS),60) \
+	    $(wildcard tests/fuzz/$*.dict:%=-dict=%) \
+	    build/fuzz/corpus/$* tests/fuzz/corpus/$*
+
+lint: $(GEN_H)
+	tests/lint/run
+
+deps:
+	packaging/deps build
+deps-test:
+	packaging/deps build test
+
+run: deps
+	$(MAKE) BUILD=release all
+	packaging/try build/envd
+
+# BUILD=asan test: the suites of the sanitizer build alone.
+test: deps-test
+	tests/run $(if $(filter asan,$(BUILD)),asan)
+
+install: build/envd
+	install -D -m 0755 build/envd $(DESTDIR)$(PREFIX)/bin/envd
+
+clean:
+	rm -rf build
+
+.PHONY: all check lint deps deps-test run test install clean .FORCE
+.SECONDARY:
