@@ -1,0 +1,182 @@
+/*
+ * JSON lines to one descriptor.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+
+/* The one module with state of its own: a log belongs to the process. */
+static struct {
+    int fd;
+    enum log_level least;
+    uint64_t operations;
+    uint64_t dropped;
+} sink = {.fd = -1, .least = LOG_LEVEL_DEBUG};
+
+static const char *const level_names[] = {
+    [LOG_LEVEL_DEBUG] = "debug",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_WARN] = "warn",
+    [LOG_LEVEL_ERROR] = "error",
+};
+
+void
+log_open(int fd, enum log_level least)
+{
+    sink.fd = fd;
+    sink.least = least;
+}
+
+uint64_t
+log_operation_id(void)
+{
+    return ++sink.operations;
+}
+
+uint64_t
+log_dropped(void)
+{
+    return sink.dropped;
+}
+
+void
+log_escape(struct buf *out, const char *value)
+{
+    size_t len = strlen(value);
+    size_t i = 0;
+
+    while (i < len) {
+        unsigned char c = (unsigned char)value[i];
+        size_t n = utf8_char_len(value + i, len - i);
+
+        if (n == 0) {
+            buf_append_str(out, "\\ufffd");
+            n = 1;
+        } else if (c == '"' || c == '\\') {
+            buf_append_byte(out, '\\');
+            buf_append_byte(out, c);
+        } else if (c < 0x20) {
+            buf_appendf(out, "\\u%04x", c);
+        } else {
+            buf_append(out, value + i, n);
+        }
+        i += n;
+    }
+}
+
+bool
+log_begin(struct log_line *line, enum log_level level, const char *logger)
+{
+    if (sink.fd < 0 || level < sink.least)
+        return false;
+    *line = (struct log_line){0};
+    buf_appendf(&line->text, "{\"level\":\"%s\",\"logger\":\"%s\"",
+                level_names[level], logger);
+    return true;
+}
+
+static void
+log_key(struct log_line *line, const char *key)
+{
+    buf_appendf(&line->text, ",\"%s\":", key);
+}
+
+void
+log_str(struct log_line *line, const char *key, const char *value)
+{
+    log_key(line, key);
+    buf_append_byte(&line->text, '"');
+    log_escape(&line->text, value);
+    buf_append_byte(&line->text, '"');
+}
+
+void
+log_u64(struct log_line *line, const char *key, uint64_t value)
+{
+    log_key(line, key);
+    buf_append_u64(&line->text, value);
+}
+
+void
+log_i64(struct log_line *line, const char *key, int64_t value)
+{
+    log_key(line, key);
+    buf_append_i64(&line->text, value);
+}
+
+void
+log_bool(struct log_line *line, const char *key, bool value)
+{
+    log_key(line, key);
+    buf_append_str(&line->text, value ? "true" : "false");
+}
+
+static void
+log_timestamp(struct log_line *line)
+{
+    struct timespec now;
+    struct tm tm;
+    char text[40];
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (gmtime_r(&now.tv_sec, &tm) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+        return;
+    buf_appendf(&line->text, ",\"timestamp\":\"%s.%09ldZ\"", text, now.tv_nsec);
+}
+
+/* One write, only when it cannot block: a stuck reader must not stop us. */
+static void
+log_write(const struct buf *text)
+{
+    struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
+    const uint8_t *data = buf_data(text);
+    size_t len = text->len;
+
+    while (len > 0) {
+        ssize_t n;
+
+        if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
+            break;
+        n = write(sink.fd, data, len < PIPE_BUF ? len : PIPE_BUF);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        data += n;
+        len -= (size_t)n;
+    }
+    if (len > 0)
+        sink.dropped++;
+}
+
+void
+log_end(struct log_line *line, const char *format, ...)
+{
+    struct buf message = {0};
+    va_list args;
+    char text[1024];
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_timestamp(line);
+    log_escape(&message, text);
+    buf_append_str(&line->text, ",\"message\":\"");
+    buf_append(&line->text, buf_data(&message), message.len);
+    buf_append_str(&line->text, "\"}\n");
+    if (line->text.failed || message.failed)
+        sink.dropped++;
+    else
+        log_write(&line->text);
+    buf_done(&message);
+    buf_done(&line->text);
+}

@@ -1,0 +1,59 @@
+/*
+ * Structured log lines: one JSON object a line, never payloads, tokens or
+ * values of variables.  Writing never blocks; what does not fit is dropped
+ * and counted.
+ */
+#ifndef ENVD_BASE_LOG_H
+#define ENVD_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum log_level {
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_ERROR,
+};
+
+/*
+ * One line being built.  Use:
+ *
+ *     struct log_line line;
+ *     if (log_begin(&line, LOG_LEVEL_INFO, "process")) {
+ *         log_u64(&line, "pid", pid);
+ *         log_end(&line, "Process with pid %u started", pid);
+ *     }
+ */
+struct log_line {
+    struct buf text;
+};
+
+/*
+ * Where lines go: a descriptor (borrowed, may block: it is polled before each
+ * write), or -1 for nowhere, in which case log_begin() returns false.
+ */
+void log_open(int fd, enum log_level least);
+
+/* Begin a line; false when nobody would read it.  Context: loop. */
+bool log_begin(struct log_line *line, enum log_level level, const char *logger);
+
+void log_str(struct log_line *line, const char *key, const char *value);
+void log_u64(struct log_line *line, const char *key, uint64_t value);
+void log_i64(struct log_line *line, const char *key, int64_t value);
+void log_bool(struct log_line *line, const char *key, bool value);
+void log_end(struct log_line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A number for one operation, from 1, as decimal text wants it in a line. */
+uint64_t log_operation_id(void);
+
+/* Lines dropped because the reader of the log was too slow. */
+uint64_t log_dropped(void);
+
+/* Append `value` as the inside of a JSON string, repairing invalid UTF-8. */
+void log_escape(struct buf *out, const char *value);
+
+#endif

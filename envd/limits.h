@@ -1,0 +1,67 @@
+/*
+ * Every bound of the agent, with its unit and its reason.  What a client can
+ * make larger than these is refused with an answer that names the limit.
+ * `--dump-config` prints this table.
+ */
+#ifndef ENVD_LIMITS_H
+#define ENVD_LIMITS_H
+
+/* The compiler's <limits.h> looks for the C library's and finds us first. */
+#include_next <limits.h>
+
+/* X(name, value, unit, what it bounds) */
+#define LIMITS_TABLE(X)                                                        \
+    X(HTTP_HEAD_BYTES, 64 * 1024, "bytes", "request line and headers (431)")   \
+    X(HTTP_HEADERS, 128, "headers", "header lines of one request (431)")       \
+    X(HTTP_HEAD_TIMEOUT_MS, 10 * 1000, "ms", "from the first byte of a head")  \
+    X(HTTP_IDLE_TIMEOUT_MS, 640 * 1000, "ms", "a connection between requests") \
+    X(HTTP_BODY_STALL_MS, 60 * 1000, "ms", "no byte of a body that is awaited") \
+    X(HTTP_WRITE_STALL_MS, 30 * 1000, "ms",                                    \
+      "a peer that acknowledges nothing (TCP_USER_TIMEOUT)")                   \
+    X(HTTP_DRAIN_BYTES, 256 * 1024, "bytes", "unread body after an answer")    \
+    X(HTTP_LINGER_MS, 1000, "ms", "write side shut, before the close")         \
+    X(HTTP_CONNECTIONS, 4096, "connections", "beyond: 503 and close")          \
+    X(HTTP_OUTPUT_BYTES, 256 * 1024, "bytes",                                  \
+      "queued towards one client before its producer waits")                   \
+    X(REST_JSON_BYTES, 4 * 1024 * 1024, "bytes", "JSON body of REST (413)")    \
+    X(RPC_MESSAGE_BYTES, 32 * 1024 * 1024, "bytes",                            \
+      "one RPC message or unary body, inflated (resource_exhausted)")          \
+    X(RPC_INFLATE_RATIO, 1100, "times", "inflated size over compressed size")  \
+    X(RPC_DEFLATE_BYTES, 256 * 1024, "bytes",                                  \
+      "a message that is compressed; larger ones are sent plain")              \
+    X(RPC_NESTING, 10000, "levels", "nested JSON values or messages")            \
+    X(RPC_ERROR_TEXT_BYTES, 4096, "bytes", "text of one error message")        \
+    X(PROCESSES, 4096, "processes", "alive at once (resource_exhausted)")      \
+    X(PROCESS_INPUT_BYTES, 1024 * 1024, "bytes",                               \
+      "input waiting for one process before its sender waits")                 \
+    X(PROCESS_RING_BYTES, 1024 * 1024, "bytes", "recent output, one process")  \
+    X(PROCESS_RINGS_BYTES, 64 * 1024 * 1024, "bytes", "of all processes")      \
+    X(PROCESS_READERS, 1024, "readers", "streams attached to one process")     \
+    X(PROCESS_RETAINED, 4096, "exits", "kept for late readers")                \
+    X(PROCESS_RETAIN_MS, 600 * 1000, "ms", "how long an exit is kept")         \
+    X(PROCESS_RETAINED_MIN, 1024, "exits", "kept however old they are")        \
+    X(PROCESS_STALL_MS, 10 * 1000, "ms",                                       \
+      "a reader without progress while others wait, before it is cut")         \
+    X(PROCESS_LINGER_MS, 100, "ms",                                            \
+      "from an exit to its end while the background holds the output")         \
+    X(WORKER_THREADS, 4, "threads", "for blocking file work, on demand")       \
+    X(WORKER_IDLE_MS, 10 * 1000, "ms", "before an idle worker ends")           \
+    X(WORKER_QUEUE_JOBS, 8192, "jobs", "waiting (resource_exhausted)")         \
+    X(WALK_OPEN_DIRS, 32, "descriptors", "directories a tree walk holds open") \
+    X(LIST_ANSWER_BYTES, 256 * 1024 * 1024, "bytes",                           \
+      "encoded answer of one ListDir (resource_exhausted)")                    \
+    X(TRANSFER_SLICE_BYTES, 256 * 1024, "bytes", "one read or write of a file") \
+    X(TRANSFER_DEVICE_BYTES, 16 * 1024 * 1024, "bytes", "read of a device")    \
+    X(MULTIPART_HEAD_BYTES, 64 * 1024, "bytes", "headers of one part")         \
+    X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
+      "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
+    X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \
+    X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
+
+enum limits {
+#define X(name, value, unit, what) LIMIT_##name = (value),
+    LIMITS_TABLE(X)
+#undef X
+};
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * One turn after the other: wait, run what is ready, then what was deferred.
+ */
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/scope.h"
+
+#define TEN_YEARS_MS (10LL * 365 * 24 * 3600 * 1000)
+
+TAILQ_HEAD(deferred_list, loop_deferred);
+
+struct loop {
+    struct event_base *base;
+    struct deferred_list end_of_turn;
+    bool stop;
+};
+
+struct loop *
+loop_new(void)
+{
+    struct event_config *config = event_config_new();
+    struct loop *l = xcalloc(1, sizeof(*l));
+
+    TAILQ_INIT(&l->end_of_turn);
+    if (config != NULL) {
+        /* The loop has one thread; workers wake it through an eventfd. */
+        (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK |
+                                                EVENT_BASE_FLAG_IGNORE_ENV);
+        l->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    if (l->base == NULL) {
+        free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void
+loop_free(struct loop *l)
+{
+    if (l == NULL)
+        return;
+    event_base_free(l->base);
+    libevent_global_shutdown();
+    free(l);
+}
+
+void
+loop_run_deferred(struct loop *l)
+{
+    struct loop_deferred *d;
+
+    while ((d = TAILQ_FIRST(&l->end_of_turn)) != NULL) {
+        TAILQ_REMOVE(&l->end_of_turn, d, link);
+        d->queued = false;
+        d->run(d);
+    }
+}
+
+int
+loop_run(struct loop *l)
+{
+    l->stop = false;
+    loop_run_deferred(l);
+    while (!l->stop) {
+        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+            return -EIO;
+        loop_run_deferred(l);
+    }
+    return 0;
+}
+
+void
+loop_stop(struct loop *l)
+{
+    l->stop = true;
+}
+
+int64_t
+loop_now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+loop_defer(struct loop *l, struct loop_deferred *d)
+{
+    if (d->queued)
+        return;
+    d->queued = true;
+    TAILQ_INSERT_TAIL(&l->end_of_turn, d, link);
+}
+
+void
+loop_defer_cancel(struct loop *l, struct loop_deferred *d)
+{
+    if (!d->queued)
+        return;
+    d->queued = false;
+    TAILQ_REMOVE(&l->end_of_turn, d, link);
+}
+
+static void
+on_io_event(evutil_socket_t fd, short events, void *ctx)
+{
+    struct loop_io *io = ctx;
+
+    (void)fd;
+    (void)events;
+    io->on_ready(io);
+}
+
+void
+loop_io_init(struct loop *l, struct loop_io *io, int fd, short events,
+             void (*on_ready)(struct loop_io *io))
+{
+    io->on_ready = on_ready;
+    io->armed = false;
+    (void)event_assign(&io->ev, l->base, fd, (short)(events | EV_PERSIST),
+                       on_io_event, io);
+}
+
+void
+loop_io_arm(struct loop_io *io)
+{
+    if (io->armed)
+        return;
+    io->armed = event_add(&io->ev, NULL) == 0;
+}
+
+void
+loop_io_disarm(struct loop_io *io)
+{
+    if (!io->armed)
+        return;
+    io->armed = false;
+    (void)event_del(&io->ev);
+}
+
+static void
+on_timer_event(evutil_socket_t fd, short events, void *ctx)
+{
+    struct loop_timer *t = ctx;
+
+    (void)fd;
+    (void)events;
+    t->on_time(t);
+}
+
+void
+loop_timer_init(struct loop *l, struct loop_timer *t,
+                void (*on_time)(struct loop_timer *t))
+{
+    t->on_time = on_time;
+    (void)evtimer_assign(&t->ev, l->base, on_timer_event, t);
+}
+
+void
+loop_timer_set(struct loop_timer *t, int64_t ms)
+{
+    struct timeval tv;
+
+    ms = MIN(MAX(ms, (int64_t)0), (int64_t)TEN_YEARS_MS);
+    tv.tv_sec = ms / 1000;
+    tv.tv_usec = ms % 1000 * 1000;
+    (void)evtimer_add(&t->ev, &tv);
+}
+
+void
+loop_timer_cancel(struct loop_timer *t)
+{
+    (void)evtimer_del(&t->ev);
+}
+
+static void
+on_signal_event(evutil_socket_t fd, short events, void *ctx)
+{
+    struct loop_signal *s = ctx;
+
+    (void)fd;
+    (void)events;
+    s->on_signal(s);
+}
+
+void
+loop_signal_init(struct loop *l, struct loop_signal *s, int signum,
+                 void (*on_signal)(struct loop_signal *s))
+{
+    s->on_signal = on_signal;
+    (void)evsignal_assign(&s->ev, l->base, signum, on_signal_event, s);
+    (void)evsignal_add(&s->ev, NULL);
+}
+
+void
+loop_signal_done(struct loop_signal *s)
+{
+    (void)evsignal_del(&s->ev);
+}

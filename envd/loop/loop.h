@@ -1,0 +1,95 @@
+/*
+ * The event loop: descriptors, timers, signals and work put off to the end of
+ * the turn.  One thread turns it and owns everything that hangs on it; only
+ * loop/ sees libevent.
+ */
+#ifndef ENVD_LOOP_LOOP_H
+#define ENVD_LOOP_LOOP_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct loop;
+
+/* Returns NULL when the kernel refuses what it needs (errno is set). */
+struct loop *loop_new(void);
+
+/* Free it; every watcher, timer and signal must have been removed before. */
+void loop_free(struct loop *l);
+
+/*
+ * Turn until loop_stop().  Each turn: wait, run what is ready, then run what
+ * was deferred (also what is deferred meanwhile).  Returns 0 or -errno.
+ */
+int loop_run(struct loop *l);
+
+/* End loop_run() after this turn. */
+void loop_stop(struct loop *l);
+
+/* Milliseconds of CLOCK_MONOTONIC, read anew at each call. */
+int64_t loop_now_ms(void);
+
+/*
+ * Work at the end of the turn.  Embed it, zero-initialised; it is queued at
+ * most once.  Objects free themselves this way, so that nothing is freed
+ * beneath a caller's feet.
+ */
+struct loop_deferred {
+    TAILQ_ENTRY(loop_deferred) link;
+    void (*run)(struct loop_deferred *d);
+    bool queued;
+};
+
+/* Queue it; a second call before it ran changes nothing. */
+void loop_defer(struct loop *l, struct loop_deferred *d);
+
+/* Run what is queued, outside of a turn: when the loop has ended. */
+void loop_run_deferred(struct loop *l);
+
+/* Take it off the queue again; nothing happens when it is not there. */
+void loop_defer_cancel(struct loop *l, struct loop_deferred *d);
+
+/* A descriptor watched for readiness; embed it. */
+struct loop_io {
+    struct event ev;
+    void (*on_ready)(struct loop_io *io);
+    bool armed;
+};
+
+/*
+ * Prepare watching `fd` (borrowed, non-blocking).  `events` is EV_READ,
+ * EV_WRITE or EV_CLOSED, with EV_ET for edges.  It stays unarmed until
+ * loop_io_arm(); armed it calls on_ready at each readiness until disarmed.
+ */
+void loop_io_init(struct loop *l, struct loop_io *io, int fd, short events,
+                  void (*on_ready)(struct loop_io *io));
+void loop_io_arm(struct loop_io *io);
+void loop_io_disarm(struct loop_io *io); /* before the fd is closed */
+
+/* A timer, one shot; embed it. */
+struct loop_timer {
+    struct event ev;
+    void (*on_time)(struct loop_timer *t);
+};
+
+void loop_timer_init(struct loop *l, struct loop_timer *t,
+                     void (*on_time)(struct loop_timer *t));
+
+/* Fire once, `ms` milliseconds (clamped to 0 and ten years) from now. */
+void loop_timer_set(struct loop_timer *t, int64_t ms);
+void loop_timer_cancel(struct loop_timer *t);
+
+/* A signal handled on the loop; embed it. */
+struct loop_signal {
+    struct event ev;
+    void (*on_signal)(struct loop_signal *s);
+};
+
+void loop_signal_init(struct loop *l, struct loop_signal *s, int signum,
+                      void (*on_signal)(struct loop_signal *s));
+void loop_signal_done(struct loop_signal *s);
+
+#endif
