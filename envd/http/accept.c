@@ -1,0 +1,135 @@
+/*
+ * Content codings by header.
+ */
+#include "http/accept.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One item of the list: a name and its weight. */
+struct item {
+    struct str name;
+    double weight;
+};
+
+/* Cut *s at the first `c`; the rest, behind it, stays in *s (absent if none) */
+static struct str
+cut(struct str *s, char c)
+{
+    const char *end = memchr(s->data, c, s->len);
+    struct str head = *s;
+
+    if (end == NULL) {
+        *s = (struct str){0};
+    } else {
+        head.len = (size_t)(end - head.data);
+        *s = (struct str){end + 1, s->len - head.len - 1};
+    }
+    return head;
+}
+
+/* The whole of `s` as a number; `fallback` when it is none. */
+static double
+read_weight(struct str s, double fallback)
+{
+    char text[32];
+    char *end;
+    double weight;
+
+    if (s.len == 0 || s.len >= sizeof(text) || s.data[0] <= ' ')
+        return fallback;
+    memcpy(text, s.data, s.len);
+    text[s.len] = '\0';
+    errno = 0;
+    /* The agent never leaves the C locale: the point is a point. */
+    weight = strtod(text, &end);
+    return *end != '\0' || errno != 0 || isnan(weight) ? fallback : weight;
+}
+
+static struct item
+read_item(struct str text)
+{
+    struct item item = {.weight = 1};
+
+    item.name = str_trim(cut(&text, ';'));
+    while (text.data != NULL) {
+        struct str param = str_trim(cut(&text, ';'));
+
+        if (param.len >= 2 && (param.data[0] | 32) == 'q' &&
+            param.data[1] == '=')
+            item.weight = read_weight(
+                (struct str){param.data + 2, param.len - 2}, item.weight);
+    }
+    return item;
+}
+
+static bool
+identity_is_refused(struct str header)
+{
+    bool refused = false;
+    bool accepted = false;
+    bool others_refused = false;
+
+    while (header.data != NULL) {
+        struct item item = read_item(cut(&header, ','));
+
+        if (str_eq_nocase(item.name, "identity")) {
+            refused = refused || item.weight == 0;
+            accepted = accepted || item.weight != 0;
+        } else if (str_eq(item.name, "*")) {
+            others_refused = others_refused || item.weight == 0;
+        }
+    }
+    return refused || (others_refused && !accepted);
+}
+
+/* The coding an item stands for. */
+static enum coding
+coding_of(const struct item *item, bool identity_refused)
+{
+    if (item->weight == 0)
+        return CODING_NONE;
+    if (str_eq_nocase(item->name, "gzip"))
+        return CODING_GZIP;
+    if (str_eq_nocase(item->name, "identity"))
+        return CODING_IDENTITY;
+    if (str_eq(item->name, "*"))
+        return identity_refused ? CODING_GZIP : CODING_IDENTITY;
+    return CODING_NONE;
+}
+
+struct accept_coding
+accept_coding(struct str header)
+{
+    struct accept_coding r = {CODING_NONE, identity_is_refused(header)};
+    double best = -HUGE_VAL;
+
+    while (header.data != NULL) {
+        struct item item = read_item(cut(&header, ','));
+        enum coding coding = coding_of(&item, r.identity_refused);
+
+        if (coding != CODING_NONE &&
+            (item.weight > best || r.best == CODING_NONE)) {
+            r.best = coding;
+            best = item.weight;
+        }
+    }
+    if (r.best == CODING_NONE && !r.identity_refused)
+        r.best = CODING_IDENTITY;
+    return r;
+}
+
+enum coding
+content_coding(struct str header)
+{
+    struct str name = header;
+
+    if (header.len == 0)
+        return CODING_IDENTITY;
+    name = str_trim(cut(&header, ';'));
+    if (str_eq_nocase(name, "identity"))
+        return CODING_IDENTITY;
+    return str_eq_nocase(name, "gzip") ? CODING_GZIP : CODING_NONE;
+}

@@ -1,0 +1,149 @@
+/*
+ * The fixed words of HTTP, as tables; and dates without the C library's time
+ * zones, which would be read from a disk.
+ */
+#include "http/message.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/scope.h"
+
+#define DAY_SECONDS   86400
+#define SECONDS_9999  253402300799 /* the last one that has four digits */
+#define DAYS_400_YEAR 146097
+
+static const struct {
+    int status;
+    const char *text;
+} statuses[] = {
+    {200, "OK"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Request Entity Too Large"},
+    {415, "Unsupported Media Type"},
+    {416, "Requested Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {499, "Client Closed Request"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
+};
+
+const char *
+http_status_text(int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        if (statuses[i].status == status)
+            return statuses[i].text;
+    return "Unknown";
+}
+
+static const struct {
+    const char *name;
+    enum http_method method;
+} methods[] = {
+    {"GET", HTTP_GET},       {"POST", HTTP_POST},     {"HEAD", HTTP_HEAD},
+    {"PUT", HTTP_PUT},       {"PATCH", HTTP_PATCH},   {"DELETE", HTTP_DELETE},
+    {"OPTIONS", HTTP_OPTIONS},
+};
+
+enum http_method
+http_method_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (str_eq(name, methods[i].name))
+            return methods[i].method;
+    return HTTP_OTHER;
+}
+
+struct civil_date {
+    int64_t year;
+    int64_t month; /* from 0 */
+    int64_t day;   /* from 1 */
+};
+
+/*
+ * The Gregorian date of a day since 1970.  Years begin in March here, so that
+ * the leap day is the last one of a year.
+ */
+static struct civil_date
+civil_from_days(int64_t days)
+{
+    int64_t since_year_0 = days + 719468;
+    int64_t era = since_year_0 / DAYS_400_YEAR;
+    int64_t day_of_era = since_year_0 % DAYS_400_YEAR;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+                           day_of_era / (DAYS_400_YEAR - 1)) /
+                          365;
+    int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t march_month = (5 * day_of_year + 2) / 153;
+    struct civil_date date;
+
+    date.day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    date.month = (march_month + 2) % 12;
+    date.year = era * 400 + year_of_era + (date.month < 2 ? 1 : 0);
+    return date;
+}
+
+/* Two decimal digits. */
+static void
+put_two(char *at, int64_t value)
+{
+    at[0] = (char)('0' + value / 10 % 10);
+    at[1] = (char)('0' + value % 10);
+}
+
+void
+http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE])
+{
+    static const char week[] = "ThuFriSatSunMonTueWed";
+    static const char year[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct civil_date date;
+    int64_t second;
+
+    seconds = MAX(seconds, (int64_t)0);
+    seconds = MIN(seconds, (int64_t)SECONDS_9999);
+    date = civil_from_days(seconds / DAY_SECONDS);
+    second = seconds % DAY_SECONDS;
+    memcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT", HTTP_DATE_SIZE);
+    memcpy(out, week + seconds / DAY_SECONDS % 7 * 3, 3);
+    put_two(out + 5, date.day);
+    memcpy(out + 8, year + date.month * 3, 3);
+    put_two(out + 12, date.year / 100);
+    put_two(out + 14, date.year);
+    put_two(out + 17, second / 3600);
+    put_two(out + 20, second / 60 % 60);
+    put_two(out + 23, second % 60);
+}
+
+const char *
+http_clock_text(struct http_clock *clock)
+{
+    int64_t now = (int64_t)time(NULL);
+
+    if (now != clock->second || clock->text[0] == '\0') {
+        clock->second = now;
+        http_date_format(now, clock->text);
+    }
+    return clock->text;
+}

@@ -1,0 +1,66 @@
+/*
+ * The listener and its connections.
+ */
+#ifndef ENVD_HTTP_SERVER_H
+#define ENVD_HTTP_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_exchange;
+struct http_server;
+struct loop;
+
+/*
+ * Called for each request when its head is complete: answer it at once or
+ * http_accept() it.
+ */
+typedef void (*http_request_fn)(struct http_exchange *x, void *ctx);
+
+/* loop  borrowed; must outlive the server */
+struct http_server *http_server_new(struct loop *loop,
+                                    http_request_fn on_request, void *ctx);
+
+/* Bounds of one server, instead of those of limits.h. */
+struct http_limits {
+    size_t connections;
+    int64_t head_timeout_ms;
+    int64_t idle_timeout_ms;
+    int64_t body_stall_ms;
+    int64_t write_stall_ms;
+    int64_t linger_ms;
+};
+
+/* Before it listens. */
+void http_server_set_limits(struct http_server *s,
+                            const struct http_limits *limits);
+
+/*
+ * Listen on a TCP port.
+ *
+ * address  numeric IPv4 or IPv6; NULL is the dual-stack wildcard, or the IPv4
+ *          one where the kernel has no IPv6
+ * port     0 for any free one
+ * ret_port the port in use; may be NULL
+ *
+ * Returns 0 or -errno.  May be called several times.
+ */
+int http_server_listen(struct http_server *s, const char *address,
+                       uint16_t port, uint16_t *ret_port);
+
+/* Listen on a socket made elsewhere (taken over, also on failure). */
+int http_server_listen_fd(struct http_server *s, int fd);
+
+/* Connections open now. */
+size_t http_server_connections(const struct http_server *s);
+
+/*
+ * Stop listening and cut all connections; handlers get on_cancel.  Memory of
+ * connections is freed at the end of the turn.
+ */
+void http_server_close(struct http_server *s);
+
+/* After http_server_close() and a turn of the loop. */
+void http_server_free(struct http_server *s);
+
+#endif
