@@ -1,0 +1,217 @@
+/*
+ * One file from one file system to another.
+ */
+#include "filesystem/copy_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/scope.h"
+#include "limits.h"
+
+/* The kernel's own limits for a list and for a value. */
+#define LIST_BYTES_MAX  65536
+#define VALUE_BYTES_MAX 65536
+
+/* Where a copy between two descriptors stands. */
+struct copy {
+    int from_fd;
+    int to_fd;
+    const atomic_bool *cancel;
+    bool by_hand; /* the kernel does not copy between these two */
+    char *buffer; /* LIMIT_TRANSFER_SLICE_BYTES, made when needed */
+};
+
+static void
+copy_done(struct copy *c)
+{
+    free(c->buffer);
+}
+
+/* Copy at most `len` bytes at `at` through memory. */
+static ssize_t
+copy_by_hand(struct copy *c, off_t at, size_t len)
+{
+    ssize_t got;
+    ssize_t done = 0;
+
+    if (c->buffer == NULL)
+        c->buffer = malloc(LIMIT_TRANSFER_SLICE_BYTES);
+    if (c->buffer == NULL)
+        return -ENOMEM;
+    len = MIN(len, (size_t)LIMIT_TRANSFER_SLICE_BYTES);
+    got = pread(c->from_fd, c->buffer, len, at);
+    if (got < 0)
+        return -errno;
+    while (done < got) {
+        ssize_t n = pwrite(c->to_fd, c->buffer + done, (size_t)(got - done),
+                           at + done);
+
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        done += n > 0 ? n : 0;
+    }
+    return done;
+}
+
+/* Copy at most one slice of `len` bytes at `at`; 0 at the end of the file. */
+static ssize_t
+copy_slice(struct copy *c, off_t at, size_t len)
+{
+    off_t in = at;
+    off_t out = at;
+    ssize_t n;
+
+    len = MIN(len, (size_t)16 * LIMIT_TRANSFER_SLICE_BYTES);
+    if (c->by_hand)
+        return copy_by_hand(c, at, len);
+    n = copy_file_range(c->from_fd, &in, c->to_fd, &out, len, 0);
+    /* It also answers 0 for files whose size the kernel makes up. */
+    if (n > 0)
+        return n;
+    if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
+        return -errno;
+    c->by_hand = true;
+    return copy_by_hand(c, at, len);
+}
+
+/* Copy the bytes from `at` to `end`, or to the end of the file if it is less */
+static int
+copy_range(struct copy *c, off_t at, off_t end)
+{
+    while (at < end) {
+        ssize_t n;
+
+        if (atomic_load_explicit(c->cancel, memory_order_relaxed))
+            return -ECANCELED;
+        n = copy_slice(c, at, (size_t)(end - at));
+        if (n < 0)
+            return (int)n;
+        if (n == 0)
+            break;
+        at += n;
+    }
+    return 0;
+}
+
+int
+copy_file_content(int from_fd, int to_fd, const atomic_bool *cancel)
+{
+    SCOPE(copy_done) struct copy c = {from_fd, to_fd, cancel, false, NULL};
+    off_t size = lseek(from_fd, 0, SEEK_END);
+    off_t at = 0;
+
+    if (size < 0)
+        return -errno;
+    while (at < size) {
+        off_t start = lseek(from_fd, at, SEEK_DATA);
+        off_t end;
+        int r;
+
+        if (start < 0 && errno == ENXIO)
+            break;
+        if (start < 0)
+            start = at;
+        end = lseek(from_fd, start, SEEK_HOLE);
+        if (end < 0)
+            end = size;
+        r = copy_range(&c, start, end);
+        if (r < 0)
+            return r;
+        at = end;
+    }
+    return ftruncate(to_fd, size) < 0 ? -errno : 0;
+}
+
+/* 0 for success and for what a file system may refuse to take, else -errno. */
+static int
+lenient(int r)
+{
+    if (r == 0 || errno == ENOTSUP || errno == EPERM || errno == EACCES ||
+        errno == EINVAL || errno == ENOSYS)
+        return 0;
+    return -errno;
+}
+
+static int
+copy_xattrs(int from_fd, int to_fd)
+{
+    SCOPE(scope_free) char *list = NULL;
+    SCOPE(scope_free) char *value = NULL;
+    ssize_t len = flistxattr(from_fd, NULL, 0);
+    int r = 0;
+
+    if (len <= 0)
+        return 0;
+    list = malloc(LIST_BYTES_MAX);
+    value = malloc(VALUE_BYTES_MAX);
+    if (list == NULL || value == NULL)
+        return -ENOMEM;
+    len = flistxattr(from_fd, list, LIST_BYTES_MAX);
+    for (const char *name = list; r == 0 && len > 0 && name < list + len;
+         name += strlen(name) + 1) {
+        ssize_t n = fgetxattr(from_fd, name, value, VALUE_BYTES_MAX);
+
+        if (n >= 0)
+            r = lenient(fsetxattr(to_fd, name, value, (size_t)n, 0));
+    }
+    return r;
+}
+
+/* The mode of a copy: no set-id bits for whom they were not meant. */
+static mode_t
+mode_for(const struct statx *info, uid_t uid, gid_t gid)
+{
+    bool same = uid == info->stx_uid && gid == info->stx_gid;
+
+    return info->stx_mode & (same ? 07777U : 0777U);
+}
+
+static void
+times_of(const struct statx *info, struct timespec ret[2])
+{
+    ret[0].tv_sec = info->stx_atime.tv_sec;
+    ret[0].tv_nsec = info->stx_atime.tv_nsec;
+    ret[1].tv_sec = info->stx_mtime.tv_sec;
+    ret[1].tv_nsec = info->stx_mtime.tv_nsec;
+}
+
+int
+copy_file_attributes(int from_fd, const struct statx *info, int to_fd)
+{
+    struct timespec times[2];
+    struct stat st;
+    int r;
+
+    /* The owner first: a new one costs capabilities and set-id bits. */
+    r = lenient(fchown(to_fd, info->stx_uid, info->stx_gid));
+    if (r == 0)
+        r = copy_xattrs(from_fd, to_fd);
+    if (r == 0 && fstat(to_fd, &st) < 0)
+        r = -errno;
+    if (r == 0)
+        r = lenient(fchmod(to_fd, mode_for(info, st.st_uid, st.st_gid)));
+    times_of(info, times);
+    return r < 0 ? r : lenient(futimens(to_fd, times));
+}
+
+int
+copy_special_attributes(const struct statx *info, int dir_fd, const char *name)
+{
+    struct timespec times[2];
+    int r = lenient(fchownat(dir_fd, name, info->stx_uid, info->stx_gid,
+                             AT_SYMLINK_NOFOLLOW));
+
+    if (r == 0 && !S_ISLNK(info->stx_mode))
+        r = lenient(fchmodat(dir_fd, name, info->stx_mode & 0777U, 0));
+    times_of(info, times);
+    return r < 0 ? r
+                 : lenient(utimensat(dir_fd, name, times, AT_SYMLINK_NOFOLLOW));
+}

@@ -1,0 +1,139 @@
+/*
+ * One file read or written whole: what a download and an upload do to a disk.
+ *
+ * Plain blocking functions over a state that belongs to one job at a time.
+ * Context: worker, unless said otherwise.
+ *
+ * The codes of a failure: invalid_argument for what the caller asked for,
+ * not_found, resource_exhausted for a full disk, internal for all else.
+ */
+#ifndef ENVD_FILESYSTEM_TRANSFER_H
+#define ENVD_FILESYSTEM_TRANSFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "filesystem/claims.h"
+
+/* ---- reading ------------------------------------------------------------- */
+
+/* A file open for reading; end it with file_reader_done(). */
+struct file_reader {
+    int fd;      /* owned, -1 when unset */
+    int64_t size; /* bytes; -1 when it shows only by reading to the end */
+    int64_t left; /* of a size that is not known: bytes still allowed */
+    struct timespec mtime;
+};
+
+/*
+ * Open a file.  Regular files of real file systems have a size; those whose
+ * size the kernel makes up (/proc, /sys) and devices are read to their end,
+ * devices to LIMIT_TRANSFER_DEVICE_BYTES at most.
+ *
+ * Failures: not_found `path 'P' does not exist`; invalid_argument `path 'P' is
+ * a directory`, `path 'P' is not a regular file` (pipes, sockets), and for
+ * names that are too long and loops of links; internal `error checking if path
+ * exists 'P': stat P: …`, `error opening file 'P': open P: …`.
+ */
+int file_reader_open(struct file_reader *r, const char *path,
+                     struct status *st);
+
+/*
+ * Append up to `max` bytes from the present position to `out`; fewer only at
+ * the end of the file.  Returns the bytes, or -errno.
+ */
+ssize_t file_reader_read(struct file_reader *r, struct buf *out, size_t max);
+
+/* As file_reader_read() from `offset`, leaving the position. */
+ssize_t file_reader_peek(const struct file_reader *r, off_t offset, void *out,
+                         size_t max);
+
+/* What came of file_reader_send(). */
+struct file_sent {
+    size_t len; /* bytes that went into the socket */
+    int err;    /* 0, -EAGAIN when it takes no more now, or -errno; -ENODATA
+                 * when the file ended early */
+};
+
+/* Send up to `len` bytes from *offset, advancing it, into a socket. */
+struct file_sent file_reader_send(const struct file_reader *r, int socket_fd,
+                                  off_t *offset, size_t len);
+
+/* Context: any. */
+void file_reader_done(struct file_reader *r);
+
+/* ---- writing ------------------------------------------------------------- */
+
+enum file_writer_mode {
+    FILE_WRITER_CLOSED,
+    FILE_WRITER_CREATED,  /* a new file, written in place */
+    FILE_WRITER_DIRECT,   /* over the old content, for want of a stage */
+    FILE_WRITER_STAGED,   /* beside the old content, put in place at the end */
+    FILE_WRITER_REPLACED, /* a new inode that takes the name at the end */
+};
+
+/*
+ * A file being written; set the first group, zero the rest.
+ *
+ * A new file is written where it is, and vanishes again when the upload fails.
+ * Over an old one the content is gathered in an unnamed file of the same file
+ * system and copied into the old inode when it is complete, so that inode,
+ * mode and links stay, and a failed upload leaves the old content.  Directly
+ * written are: content that is complete in memory, files of virtual file
+ * systems, devices, and what finds no room for a second copy.
+ */
+struct file_writer {
+    const char *path; /* absolute; borrowed */
+    uid_t uid;        /* the owner it gets */
+    gid_t gid;
+    int64_t size_expected; /* bytes, -1 when unknown */
+    int64_t size_told;     /* named in the message of a full disk if > 0 */
+    struct file_claims *claims;
+
+    enum file_writer_mode mode;
+    int fd;       /* the file that has the name, or the replacement */
+    int stage_fd; /* FILE_WRITER_STAGED */
+    int dir_fd;   /* of the name, where it may have to be removed */
+    char *name;   /* in dir_fd */
+    char *temp;   /* FILE_WRITER_REPLACED: its name in dir_fd until the end */
+    bool is_virtual;
+    struct stat old; /* of fd, before anything was written */
+    int64_t written; /* bytes */
+    struct file_claim claim;
+};
+
+/* file_writer_commit() could not begin: another upload has the file. */
+#define FILE_WRITER_BUSY 1
+
+/*
+ * Open the file, making missing parents.
+ *
+ * whole  the whole content comes with the next file_writer_write(), and that
+ *        is at most LIMIT_TRANSFER_SLICE_BYTES
+ *
+ * Returns 0, or -1 with `st`: the texts of the contract, chapter 8.5.
+ */
+int file_writer_open(struct file_writer *w, bool whole, struct status *st);
+
+/* Append.  Returns 0 or -1; after a failure only file_writer_abort(). */
+int file_writer_write(struct file_writer *w, const void *data, size_t len,
+                      struct status *st);
+
+/*
+ * The content is complete: make it that of the file, and close.  Returns 0, -1
+ * (file_writer_abort() has then been done), or FILE_WRITER_BUSY: call again
+ * later.
+ */
+int file_writer_commit(struct file_writer *w, struct status *st);
+
+/* Give up: remove what is new, leave what is old.  Context: worker; on the
+ * loop only when nothing is open. */
+void file_writer_abort(struct file_writer *w);
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * Copying a tree: two walks side by side, one reading, one writing.
+ */
+#include "filesystem/tree_copying.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <search.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "base/str.h"
+#include "filesystem/copy_file.h"
+#include "filesystem/dirents.h"
+#include "filesystem/walk.h"
+
+/* The first name under which a file with several was met. */
+struct hard_link {
+    uint64_t ino;
+    uint32_t dev_major;
+    uint32_t dev_minor;
+    char *path; /* below to_fd */
+};
+
+/* One directory on the way down. */
+struct level {
+    struct dirents dirents;
+    size_t next; /* of its names */
+    size_t path_len;
+    struct statx info;
+};
+
+struct copier {
+    const atomic_bool *cancel;
+    int to_fd;           /* where the copy is made */
+    struct statx to_top; /* the top of the copy, when it is a directory */
+    struct walk from;
+    struct walk to;
+    struct level *levels; /* from.depth of them in use */
+    size_t level_cap;
+    struct buf path;  /* of the copy of what is looked at, below to_fd */
+    void *hard_links; /* tree of tsearch(3) */
+    char *batch;      /* DIRENTS_BATCH_BYTES */
+};
+
+static void
+hard_link_free(void *p)
+{
+    struct hard_link *link = p;
+
+    free(link->path);
+    free(link);
+}
+
+static void
+copier_done(struct copier *c)
+{
+    for (size_t i = 0; i < c->from.depth; i++)
+        dirents_done(&c->levels[i].dirents);
+    walk_done(&c->from);
+    walk_done(&c->to);
+    free(c->levels);
+    buf_done(&c->path);
+    tdestroy(c->hard_links, hard_link_free);
+    free(c->batch);
+}
+
+static int
+compare_links(const void *a, const void *b)
+{
+    const struct hard_link *x = a;
+    const struct hard_link *y = b;
+
+    if (x->ino != y->ino)
+        return x->ino < y->ino ? -1 : 1;
+    if (x->dev_major != y->dev_major)
+        return x->dev_major < y->dev_major ? -1 : 1;
+    if (x->dev_minor != y->dev_minor)
+        return x->dev_minor < y->dev_minor ? -1 : 1;
+    return 0;
+}
+
+/*
+ * Make one more name of a file that was copied before.  Returns 1 when that is
+ * done; 0 when the file is to be copied, which is the case for a first name and
+ * where the copy can have no other; -ENOMEM.
+ */
+static int
+copy_hard_link(struct copier *c, const struct statx *info, int dir_fd,
+               const char *name)
+{
+    struct hard_link key = {info->stx_ino, info->stx_dev_major,
+                            info->stx_dev_minor, NULL};
+    struct hard_link *link;
+    void *found;
+
+    if (info->stx_nlink < 2 || S_ISDIR(info->stx_mode))
+        return 0;
+    found = tfind(&key, &c->hard_links, compare_links);
+    if (found != NULL) {
+        link = *(struct hard_link **)found;
+        return linkat(c->to_fd, link->path, dir_fd, name, 0) == 0 ? 1 : 0;
+    }
+    link = xcalloc(1, sizeof(*link));
+    *link = key;
+    link->path = str_dup(
+        (struct str){(const char *)buf_data(&c->path), c->path.len});
+    if (link->path == NULL ||
+        tsearch(link, &c->hard_links, compare_links) == NULL) {
+        hard_link_free(link);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int
+copy_regular(struct copier *c, int from_fd, const char *name, int to_fd,
+             const char *to_name, const struct statx *info)
+{
+    SCOPE(fd_close) int in = -1;
+    SCOPE(fd_close) int out = -1;
+    int r;
+
+    in = openat(from_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (in < 0)
+        return -errno;
+    out = openat(to_fd, to_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return -errno;
+    r = copy_file_content(in, out, c->cancel);
+    return r < 0 ? r : copy_file_attributes(in, info, out);
+}
+
+/* A link, fifo, socket or device: made by name, as it cannot be opened. */
+static int
+copy_special(int from_fd, const char *name, int to_fd, const char *to_name,
+             const struct statx *info)
+{
+    char target[PATH_MAX];
+    int r;
+
+    if (S_ISLNK(info->stx_mode)) {
+        ssize_t len = readlinkat(from_fd, name, target, sizeof(target) - 1);
+
+        if (len < 0)
+            return -errno;
+        target[len] = '\0';
+        r = symlinkat(target, to_fd, to_name);
+    } else {
+        r = mknodat(to_fd, to_name, (info->stx_mode & S_IFMT) | 0600U,
+                    makedev(info->stx_rdev_major, info->stx_rdev_minor));
+    }
+    return r < 0 ? -errno : copy_special_attributes(info, to_fd, to_name);
+}
+
+/* Keep the level of a directory of which both sides are open and pushed. */
+static int
+add_level(struct copier *c, const struct level *level)
+{
+    if (c->from.depth > c->level_cap) {
+        size_t cap = c->level_cap > 0 ? c->level_cap * 2 : 16;
+        struct level *levels = reallocarray(c->levels, cap, sizeof(*levels));
+
+        if (levels == NULL)
+            return -ENOMEM;
+        c->levels = levels;
+        c->level_cap = cap;
+    }
+    c->levels[c->from.depth - 1] = *level;
+    return 0;
+}
+
+/* Make the copy of a directory and step down into both. */
+static int
+enter(struct copier *c, int from_fd, const char *name, int to_fd,
+      const char *to_name, const struct statx *info)
+{
+    struct level level = {.path_len = c->path.len, .info = *info};
+    SCOPE(fd_close) int in = walk_open(from_fd, name);
+    SCOPE(fd_close) int out = -1;
+    int r;
+
+    if (in < 0)
+        return in;
+    if (mkdirat(to_fd, to_name, 0700) < 0)
+        return -errno;
+    out = walk_open(to_fd, to_name);
+    if (out < 0)
+        return out;
+    if (c->from.depth == 0 &&
+        statx(out, "", AT_EMPTY_PATH, STATX_INO, &c->to_top) < 0)
+        return -errno;
+    r = dirents_read(in, c->batch, c->cancel, &level.dirents);
+    if (r == 0)
+        r = walk_push(&c->to, TAKE_FD(out));
+    if (r == 0)
+        r = walk_push(&c->from, TAKE_FD(in));
+    if (r == 0) {
+        r = add_level(c, &level);
+        if (r < 0)
+            (void)walk_pop(&c->from);
+    }
+    if (r < 0)
+        dirents_done(&level.dirents);
+    return r;
+}
+
+static bool
+is_same(const struct statx *a, const struct statx *b)
+{
+    return a->stx_ino == b->stx_ino && a->stx_dev_major == b->stx_dev_major &&
+           a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/*
+ * Copy one object; of a directory only itself, to be filled by the walk.  What
+ * has vanished meanwhile is no failure: there is nothing to lose.
+ */
+static int
+copy_one(struct copier *c, int from_fd, const char *name, int to_fd,
+         const char *to_name)
+{
+    struct statx info;
+    int r;
+
+    if (statx(from_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &info) <
+        0)
+        return errno == ENOENT ? 0 : -errno;
+    if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+        return -EBUSY;
+    /* A bind mount can have led us into our own copy. */
+    if (c->from.depth > 0 && is_same(&info, &c->to_top))
+        return -EINVAL;
+    r = copy_hard_link(c, &info, to_fd, to_name);
+    if (r != 0)
+        return MIN(r, 0);
+    if (S_ISDIR(info.stx_mode))
+        return enter(c, from_fd, name, to_fd, to_name, &info);
+    if (S_ISREG(info.stx_mode))
+        return copy_regular(c, from_fd, name, to_fd, to_name, &info);
+    return copy_special(from_fd, name, to_fd, to_name, &info);
+}
+
+/* A directory is complete: its attributes come last, as times change. */
+static int
+leave(struct copier *c)
+{
+    struct level *level = &c->levels[c->from.depth - 1];
+    int r = copy_file_attributes(walk_fd(&c->from), &level->info,
+                                 walk_fd(&c->to));
+    int up;
+
+    dirents_done(&level->dirents);
+    up = walk_pop(&c->from);
+    if (r == 0)
+        r = up;
+    up = walk_pop(&c->to);
+    return r == 0 ? up : r;
+}
+
+static int
+copy_all(struct copier *c)
+{
+    int r = 0;
+
+    while (r == 0 && c->from.depth > 0) {
+        struct level *level = &c->levels[c->from.depth - 1];
+        const char *name;
+
+        if (atomic_load_explicit(c->cancel, memory_order_relaxed))
+            return -ECANCELED;
+        if (level->next == level->dirents.count) {
+            r = leave(c);
+            continue;
+        }
+        name = level->dirents.names[level->next++];
+        buf_truncate(&c->path, level->path_len);
+        buf_append_byte(&c->path, '/');
+        buf_append_str(&c->path, name);
+        if (c->path.failed)
+            return -ENOMEM;
+        r = copy_one(c, walk_fd(&c->from), name, walk_fd(&c->to), name);
+    }
+    return r;
+}
+
+int
+tree_copy_at(int from_fd, const char *name, int to_fd, const char *to_name,
+             const atomic_bool *cancel)
+{
+    SCOPE(copier_done) struct copier c = {
+        .cancel = cancel,
+        .to_fd = to_fd,
+        .batch = malloc(DIRENTS_BATCH_BYTES),
+    };
+    int r;
+
+    buf_append_str(&c.path, to_name);
+    if (c.batch == NULL || c.path.failed)
+        return -ENOMEM;
+    r = copy_one(&c, from_fd, name, to_fd, to_name);
+    return r < 0 ? r : copy_all(&c);
+}

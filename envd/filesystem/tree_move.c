@@ -1,0 +1,232 @@
+/*
+ * Move: one rename, or across file systems a copy under a private name that is
+ * then renamed into place, and the removal of the source.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "base/str.h"
+#include "filesystem/path.h"
+#include "filesystem/tree.h"
+#include "filesystem/tree_copying.h"
+#include "filesystem/tree_made.h"
+#include "filesystem/tree_removal.h"
+
+/* Beside 0 and -errno. */
+#define SAME_FILE 1
+
+/* One end of a move across file systems. */
+struct place {
+    int dir_fd;
+    char *dir;
+    char *name;
+};
+
+static void
+place_done(struct place *p)
+{
+    fd_close(&p->dir_fd);
+    free(p->dir);
+    free(p->name);
+}
+
+/* Open the directory a path lies in. */
+static int
+place_open(const char *path, struct place *ret)
+{
+    size_t end = strlen(path);
+    size_t start;
+
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    start = end;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    ret->dir = str_dup((struct str){path, start});
+    ret->name = str_dup((struct str){path + start, end - start});
+    if (ret->dir == NULL || ret->name == NULL)
+        return -ENOMEM;
+    ret->dir_fd = open(start > 0 ? ret->dir : ".",
+                       O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return ret->dir_fd < 0 ? -errno : 0;
+}
+
+/*
+ * What rename(2) would say about the source and the destination if it got that
+ * far across file systems: -errno, 0 to go on, or SAME_FILE for two ways to one
+ * file (a bind mount), with which nothing is to be done.
+ */
+static int
+check_ends(const struct place *from, const char *source,
+           const struct place *to, bool *ret_replaces)
+{
+    struct statx info;
+    struct statx there;
+
+    if (strcmp(from->name, ".") == 0 || strcmp(from->name, "..") == 0)
+        return -EBUSY;
+    if (faccessat(from->dir_fd, ".", W_OK, AT_EACCESS) < 0)
+        return -errno;
+    if (statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW,
+              STATX_BASIC_STATS, &info) < 0)
+        return -errno;
+    if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+        return -EBUSY;
+    if (S_ISLNK(info.stx_mode) && source[strlen(source) - 1] == '/')
+        return -ENOTDIR;
+    if (statx(to->dir_fd, to->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
+              &there) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (info.stx_ino == there.stx_ino &&
+        info.stx_dev_major == there.stx_dev_major &&
+        info.stx_dev_minor == there.stx_dev_minor)
+        return SAME_FILE;
+    *ret_replaces = true;
+    return S_ISDIR(info.stx_mode) && !S_ISDIR(there.stx_mode) ? -ENOTDIR : 0;
+}
+
+/* A name nobody else has, beside the destination. */
+static int
+private_name(char *out, size_t size)
+{
+    uint64_t id;
+
+    if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+        return -EIO;
+    (void)snprintf(out, size, ".envd-move-%016" PRIx64, id);
+    return 0;
+}
+
+/* Remove one end of a failed or finished move; cannot be interrupted. */
+static int
+remove_end(const struct place *p, const char *name)
+{
+    SCOPE(scope_free) char *err_path = NULL;
+
+    return tree_remove_at(p->dir_fd, name, name, NULL, &err_path);
+}
+
+/*
+ * Undo a move of which the source stayed: only what is certain to be no more
+ * than a copy of it.
+ */
+static void
+undo(const struct place *from, const struct place *to, bool replaced)
+{
+    struct stat st;
+
+    if (!replaced &&
+        fstatat(from->dir_fd, from->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISDIR(st.st_mode))
+        (void)unlinkat(to->dir_fd, to->name, 0);
+}
+
+static int
+move_across(const char *source, const char *destination,
+            const atomic_bool *cancel)
+{
+    SCOPE(place_done) struct place from = {.dir_fd = -1};
+    SCOPE(place_done) struct place to = {.dir_fd = -1};
+    char name[40];
+    bool replaced = false;
+    int r = place_open(source, &from);
+
+    if (r == 0)
+        r = place_open(destination, &to);
+    if (r == 0)
+        r = check_ends(&from, source, &to, &replaced);
+    if (r == 0)
+        r = private_name(name, sizeof(name));
+    if (r != 0)
+        return MIN(r, 0);
+    r = tree_copy_at(from.dir_fd, from.name, to.dir_fd, name, cancel);
+    if (r == 0 && renameat(to.dir_fd, name, to.dir_fd, to.name) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void)remove_end(&to, name);
+        return r;
+    }
+    r = remove_end(&from, from.name);
+    if (r < 0)
+        undo(&from, &to, replaced);
+    return r;
+}
+
+/*
+ * Rename, but never onto a directory, which rename(2) would replace when it is
+ * empty; the same directory by another spelling is left to it.
+ */
+static int
+move(const char *source, const char *destination, const struct stat *info,
+     const atomic_bool *cancel)
+{
+    struct stat st;
+
+    if (lstat(destination, &st) == 0 && S_ISDIR(st.st_mode) &&
+        (strcmp(source, destination) == 0 || st.st_dev != info->st_dev ||
+         st.st_ino != info->st_ino))
+        return -EEXIST;
+    if (rename(source, destination) == 0)
+        return 0;
+    return errno == EXDEV ? move_across(source, destination, cancel) : -errno;
+}
+
+/* The answer for a failed rename. */
+static int
+fail(const char *source, const char *destination, int err, struct status *st)
+{
+    if (err == ECANCELED)
+        return status_set(st, RPC_CANCELED, "context canceled");
+    if (err == ENOENT)
+        return status_errno(st, RPC_NOT_FOUND, err,
+                            "source file not found: rename %s %s", source,
+                            destination);
+    return status_errno(st,
+                        err == ENOSPC || err == EDQUOT ? RPC_RESOURCE_EXHAUSTED
+                                                       : RPC_INTERNAL,
+                        err, "error renaming: rename %s %s", source,
+                        destination);
+}
+
+int
+tree_move(const char *source, const char *destination, uid_t uid, gid_t gid,
+          const atomic_bool *cancel, struct status *st)
+{
+    SCOPE(scope_free) char *parent = NULL;
+    struct stat info;
+    size_t made;
+    int r;
+
+    if (path_is_root(source))
+        return status_set(st, RPC_INVALID_ARGUMENT,
+                          "source must not be the root directory: %s", source);
+    if (path_is_root(destination))
+        return status_set(st, RPC_INVALID_ARGUMENT,
+                          "destination must not be the root directory: %s",
+                          destination);
+    if (lstat(source, &info) < 0)
+        return fail(source, destination, errno, st);
+    parent = path_dir(destination);
+    if (parent == NULL)
+        return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    r = tree_make_missing(parent, uid, gid, &made, st);
+    if (r == 0) {
+        r = move(source, destination, &info, cancel);
+        if (r < 0)
+            (void)fail(source, destination, -r, st);
+    }
+    if (r < 0)
+        tree_unmake(parent, made);
+    return r < 0 ? -1 : 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * A pseudo-terminal for one command.
+ */
+#ifndef ENVD_PROCESS_PTY_H
+#define ENVD_PROCESS_PTY_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Make a terminal of the given size (modulo 65536) that belongs to `uid`.
+ *
+ * ret_master  on success non-blocking; the caller closes both
+ * ret_slave   on success blocking, and nobody's controlling terminal
+ * ret_what    on failure what failed, to go before errno's text: "" or
+ *             "open /dev/ptmx: "; static
+ *
+ * Returns 0 or -errno.  Rule: pty(7), ioctl_tty(2).
+ */
+int pty_open(uid_t uid, uint32_t cols, uint32_t rows, int *ret_master,
+             int *ret_slave, const char **ret_what);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * The access token in a page of its own, and the signatures made from it.
+ */
+#include "security/access.h"
+
+#include <errno.h>
+#include <sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/base64.h"
+#include "base/scope.h"
+
+#define TOKEN_PAGE_BYTES 4096
+
+/* SHA-256 in base64 has 43 characters and one of padding, which is cut. */
+#define SIGNATURE_PREFIX "v1_"
+#define SIGNATURE_LEN    (sizeof(SIGNATURE_PREFIX) - 1 + 43)
+
+/* Fills its page.  Behind the value all bytes are zero. */
+struct access_token {
+    size_t len; /* bytes of value, 0: unset */
+    char value[TOKEN_PAGE_BYTES - sizeof(size_t)];
+};
+
+struct access_token *
+access_token_new(void)
+{
+    struct access_token *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (t == MAP_FAILED)
+        abort();
+    /* Each is a precaution of its own, and a kernel may refuse any. */
+    (void)mlock(t, sizeof(*t));
+    (void)madvise(t, sizeof(*t), MADV_DONTDUMP);
+    (void)madvise(t, sizeof(*t), MADV_WIPEONFORK);
+    return t;
+}
+
+void
+access_token_free(struct access_token *t)
+{
+    if (t == NULL)
+        return;
+    access_token_clear(t);
+    (void)munmap(t, sizeof(*t));
+}
+
+bool
+access_token_is_set(const struct access_token *t)
+{
+    return t->len > 0;
+}
+
+int
+access_token_set(struct access_token *t, struct str value)
+{
+    if (value.len == 0)
+        return -EINVAL;
+    if (value.len > sizeof(t->value))
+        return -ENOMEM;
+    memmove(t->value, value.data, value.len);
+    explicit_bzero(t->value + value.len, sizeof(t->value) - value.len);
+    t->len = value.len;
+    return 0;
+}
+
+void
+access_token_clear(struct access_token *t)
+{
+    explicit_bzero(t, sizeof(*t));
+}
+
+bool
+access_token_equals(const struct access_token *t, struct str value)
+{
+    volatile size_t difference = t->len ^ value.len;
+
+    /*
+     * As many steps as the caller gave bytes: how long it takes depends on
+     * nothing that the caller does not know.
+     */
+    for (size_t i = 0; i < value.len; i++)
+        difference |=
+            (unsigned char)(t->value[i % sizeof(t->value)] ^ value.data[i]);
+    return difference == 0 && t->len > 0;
+}
+
+static void
+hash_add(SHA2_CTX *hash, struct str s)
+{
+    if (s.len > 0)
+        SHA256Update(hash, (const uint8_t *)s.data, s.len);
+}
+
+/*
+ * The signature that a request should carry, over
+ * `path:operation:username:token[:expiration]`.
+ */
+static void
+signature_make(const struct access_token *t, const struct access_signature *sig,
+               char ret[SIGNATURE_LEN])
+{
+    const size_t prefix_len = sizeof(SIGNATURE_PREFIX) - 1;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    char encoded[SIGNATURE_LEN + 1];
+    char expiration[32];
+    SHA2_CTX hash;
+
+    SHA256Init(&hash);
+    hash_add(&hash, sig->path);
+    hash_add(&hash, sig->write ? STR(":write:") : STR(":read:"));
+    hash_add(&hash, sig->username);
+    hash_add(&hash, STR(":"));
+    hash_add(&hash, (struct str){t->value, t->len});
+    if (sig->has_expiration) {
+        (void)snprintf(expiration, sizeof(expiration), ":%lld",
+                       (long long)sig->expiration);
+        hash_add(&hash, str_from(expiration));
+    }
+    SHA256Final(digest, &hash);
+    memcpy(ret, SIGNATURE_PREFIX, prefix_len);
+    (void)base64_encode(encoded, digest, sizeof(digest));
+    memcpy(ret + prefix_len, encoded, SIGNATURE_LEN - prefix_len);
+    explicit_bzero(&hash, sizeof(hash));
+    explicit_bzero(digest, sizeof(digest));
+    explicit_bzero(encoded, sizeof(encoded));
+}
+
+static bool
+signature_matches(const struct access_token *t,
+                  const struct access_signature *sig)
+{
+    char wanted[SIGNATURE_LEN];
+    volatile unsigned char difference = 0;
+
+    if (sig->signature.len != sizeof(wanted))
+        return false;
+    signature_make(t, sig, wanted);
+    for (size_t i = 0; i < sizeof(wanted); i++)
+        difference |= (unsigned char)(wanted[i] ^ sig->signature.data[i]);
+    explicit_bzero(wanted, sizeof(wanted));
+    return difference == 0;
+}
+
+int
+access_check_file(const struct access_token *t, struct str header,
+                  const struct access_signature *sig, int64_t now_s,
+                  struct status *st)
+{
+    if (!access_token_is_set(t))
+        return 0;
+    if (header.len > 0) {
+        if (access_token_equals(t, header))
+            return 0;
+        return status_set(st, RPC_UNAUTHENTICATED,
+                          "access token present in header but does not match");
+    }
+    if (sig->signature.data == NULL)
+        return status_set(st, RPC_UNAUTHENTICATED,
+                          "missing signature query parameter");
+    if (!signature_matches(t, sig))
+        return status_set(st, RPC_UNAUTHENTICATED, "invalid signature");
+    if (sig->has_expiration && sig->expiration < now_s)
+        return status_set(st, RPC_UNAUTHENTICATED,
+                          "signature is already expired");
+    return 0;
+}
