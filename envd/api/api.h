@@ -1,0 +1,62 @@
+/*
+ * The thin layer where wire meets domain: gates, routes, handlers.
+ */
+#ifndef ENVD_API_API_H
+#define ENVD_API_API_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+#include "base/str.h"
+
+struct call;
+struct envd;
+struct http_exchange;
+struct rpc_service;
+struct user;
+
+extern const struct rpc_service process_service;
+extern const struct rpc_service filesystem_service;
+
+/*
+ * The entry of every request: CORS, token, Basic user, route, in the order of
+ * the contract.  `ctx` is the struct envd.
+ */
+void api_dispatch(struct http_exchange *x, void *ctx);
+
+/* REST handlers; each answers or accepts the exchange. */
+void api_health(struct envd *e, struct http_exchange *x);
+void api_metrics(struct envd *e, struct http_exchange *x);
+void api_envs(struct envd *e, struct http_exchange *x);
+void api_init(struct envd *e, struct http_exchange *x);
+void api_files_get(struct envd *e, struct http_exchange *x);
+void api_files_post(struct envd *e, struct http_exchange *x);
+
+/*
+ * Answer with the JSON error of the REST side:
+ * `{"code":STATUS,"message":"…"}` and a newline.
+ */
+void api_error(struct http_exchange *x, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * The user a call acts as: the one of its Basic header, else the default one.
+ *
+ * ret  on success filled; user_done() frees it
+ *
+ * Returns 0, or -1 with `st` unauthenticated (`invalid username: 'NAME'`,
+ * `invalid default user: 'NAME'`, `no user specified`).
+ */
+int api_call_user(const struct call *c, struct user *ret, struct status *st);
+
+/*
+ * The user name in an Authorization header; absent when there is no
+ * well-formed Basic one.  buf has `size` bytes for the decoded name, which is
+ * what the result points to; a longer name is cut.
+ */
+struct str api_basic_user(struct http_exchange *x, char *buf, size_t size);
+
+/* The struct envd behind a call. */
+struct envd *api_envd(const struct call *c);
+
+#endif

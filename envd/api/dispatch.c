@@ -1,0 +1,306 @@
+/*
+ * The gates in front of every handler, in the order of the contract: CORS,
+ * access token, Basic user, route.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/api.h"
+#include "base/base64.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "connect/call.h"
+#include "connect/json_write.h"
+#include "envd.h"
+#include "guest/settings.h"
+#include "http/exchange.h"
+#include "http/query.h"
+#include "security/access.h"
+#include "security/user.h"
+
+#define EXPOSED_HEADERS                                                        \
+    "Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin, Location, "           \
+    "Cache-Control, X-Content-Type-Options"
+
+#define PREFLIGHT_VARY                                                         \
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+
+struct rest_route {
+    const char *path;
+    enum http_method method;
+    const char *method_name;
+    bool own_auth; /* the handler checks the token itself, or needs none */
+    void (*handle)(struct envd *e, struct http_exchange *x);
+};
+
+static const struct rest_route rest_routes[] = {
+    {"/health", HTTP_GET, "GET", true, api_health},
+    {"/metrics", HTTP_GET, "GET", false, api_metrics},
+    {"/envs", HTTP_GET, "GET", false, api_envs},
+    {"/init", HTTP_POST, "POST", true, api_init},
+    {"/files", HTTP_GET, "GET", true, api_files_get},
+    {"/files", HTTP_POST, "POST", true, api_files_post},
+};
+
+/* Paths whose unknown Basic user is refused, known method or not. */
+static const char *const basic_prefixes[] = {
+    "/process.Process/",
+    "/filesystem.Filesystem/",
+};
+
+void
+api_error(struct http_exchange *x, int status, const char *format, ...)
+{
+    struct buf body = {0};
+    char text[4096];
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    buf_appendf(&body, "{\"code\":%d,\"message\":", status);
+    json_write_string(&body, text,
+                      MIN((size_t)MAX(len, 0), sizeof(text) - 1));
+    buf_append_str(&body, "}\n");
+    http_add_header(x, "Content-Type", "application/json; charset=utf-8");
+    http_add_header(x, "X-Content-Type-Options", "nosniff");
+    http_reply_buf(x, status, &body);
+    buf_done(&body);
+}
+
+/* Add a header whose value came from the client; long ones are cut. */
+static void
+add_echo(struct http_exchange *x, const char *name, struct str value)
+{
+    char text[1024];
+
+    (void)snprintf(text, sizeof(text), "%.*s", (int)MIN(value.len, 1000U),
+                   value.data);
+    http_add_header(x, name, text);
+}
+
+static bool
+cors_knows(struct str method)
+{
+    static const char *const known[] = {"HEAD", "GET",    "POST",   "PUT",
+                                        "PATCH", "DELETE", "OPTIONS"};
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(method, known[i]))
+            return true;
+    return false;
+}
+
+/* Returns true when the request was a preflight, which is answered. */
+static bool
+cors(struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    struct str asked = http_header(x, "Access-Control-Request-Method");
+    struct str headers = http_header(x, "Access-Control-Request-Headers");
+    bool origin = http_header(x, "Origin").len > 0;
+
+    if (r->method != HTTP_OPTIONS || asked.len == 0) {
+        http_add_header(x, "Vary", "Origin");
+        if (origin && cors_knows(r->method_name)) {
+            http_add_header(x, "Access-Control-Allow-Origin", "*");
+            http_add_header(x, "Access-Control-Expose-Headers",
+                            EXPOSED_HEADERS);
+        }
+        return false;
+    }
+    http_add_header(x, "Vary", PREFLIGHT_VARY);
+    if (origin && cors_knows(asked)) {
+        http_add_header(x, "Access-Control-Allow-Origin", "*");
+        add_echo(x, "Access-Control-Allow-Methods", asked);
+        if (headers.len > 0)
+            add_echo(x, "Access-Control-Allow-Headers", headers);
+        http_add_header(x, "Access-Control-Max-Age", "7200");
+    }
+    http_reply(x, 204, NULL, 0);
+    return true;
+}
+
+/*
+ * Whether the token gate lets this request pass unseen.  The path is compared
+ * decoded, as the gate is about what a path means; the router compares it as
+ * sent, so that no escaped spelling reaches a handler.
+ */
+static bool
+has_own_auth(const struct http_request *r)
+{
+    char decoded[64];
+    size_t len;
+
+    if (r->path.len > sizeof(decoded) * 3)
+        return false;
+    if (!query_unescape(r->path, decoded, sizeof(decoded), &len))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
+        const struct rest_route *route = &rest_routes[i];
+
+        if (route->own_auth && route->method == r->method &&
+            str_eq((struct str){decoded, len}, route->path))
+            return true;
+    }
+    return false;
+}
+
+/* Returns true when the request was refused. */
+static bool
+token_gate(struct envd *e, struct http_exchange *x)
+{
+    struct log_line line;
+
+    if (!access_token_is_set(e->token) || has_own_auth(http_request(x)))
+        return false;
+    if (access_token_equals(e->token, http_header(x, "X-Access-Token")))
+        return false;
+    if (log_begin(&line, LOG_LEVEL_ERROR, "envd"))
+        log_end(&line, "Trying to access secured envd without correct access "
+                       "token");
+    api_error(x, 401,
+              "unauthorized access, please provide a valid access token or "
+              "method signing if supported");
+    return true;
+}
+
+struct str
+api_basic_user(struct http_exchange *x, char *buf, size_t size)
+{
+    struct str value = http_header(x, "Authorization");
+    const char *colon;
+    ptrdiff_t len;
+
+    if (value.len < 6 || strncasecmp(value.data, "Basic ", 6) != 0)
+        return (struct str){0};
+    value.data += 6;
+    value.len -= 6;
+    if (base64_decoded_max(value.len) > size)
+        return (struct str){0};
+    len = base64_decode((uint8_t *)buf, value.data, value.len);
+    if (len <= 0)
+        return (struct str){0};
+    colon = memchr(buf, ':', (size_t)len);
+    if (colon == NULL)
+        return (struct str){0};
+    return (struct str){buf, (size_t)(colon - buf)};
+}
+
+/* Find a user; a name with a NUL byte is nobody's. */
+static int
+find_user(struct envd *e, struct str name, struct user *ret)
+{
+    char text[256];
+
+    if (name.len >= sizeof(text) || memchr(name.data, '\0', name.len) != NULL)
+        return -1;
+    memcpy(text, name.data, name.len);
+    text[name.len] = '\0';
+    return user_find(e->users, text, ret);
+}
+
+/* Returns true when the request was refused. */
+static bool
+basic_gate(struct envd *e, struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    struct status st = {0};
+    struct user user;
+    char buf[512];
+    struct str name;
+    bool below = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(basic_prefixes); i++)
+        below = below || str_starts(r->path, basic_prefixes[i]);
+    if (!below)
+        return false;
+    name = api_basic_user(x, buf, sizeof(buf));
+    if (name.data == NULL)
+        return false;
+    if (find_user(e, name, &user) == 0) {
+        user_done(&user);
+        return false;
+    }
+    (void)status_set(&st, RPC_UNAUTHENTICATED, "invalid username: '%.*s'",
+                     (int)name.len, name.data);
+    rpc_refuse(x, &st);
+    status_done(&st);
+    return true;
+}
+
+int
+api_call_user(const struct call *c, struct user *ret, struct status *st)
+{
+    struct envd *e = call_server_ctx(c);
+    const char *fallback;
+    char buf[512];
+    struct str name = api_basic_user(call_exchange(c), buf, sizeof(buf));
+
+    if (name.data != NULL) {
+        if (find_user(e, name, ret) == 0)
+            return 0;
+        return status_set(st, RPC_UNAUTHENTICATED, "invalid username: '%.*s'",
+                          (int)name.len, name.data);
+    }
+    fallback = guest_default_user(e->settings);
+    if (*fallback == '\0')
+        return status_set(st, RPC_UNAUTHENTICATED, "no user specified");
+    if (user_find(e->users, fallback, ret) == 0)
+        return 0;
+    return status_set(st, RPC_UNAUTHENTICATED, "invalid default user: '%s'",
+                      fallback);
+}
+
+struct envd *
+api_envd(const struct call *c)
+{
+    return call_server_ctx(c);
+}
+
+static void
+route_rest(struct envd *e, struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    bool found = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
+        const struct rest_route *route = &rest_routes[i];
+
+        if (!str_eq(r->path, route->path))
+            continue;
+        if (route->method == r->method) {
+            route->handle(e, x);
+            return;
+        }
+        found = true;
+    }
+    if (!found) {
+        http_reply_text(x, 404, "404 page not found\n");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++)
+        if (str_eq(r->path, rest_routes[i].path))
+            http_add_header(x, "Allow", rest_routes[i].method_name);
+    http_reply(x, 405, NULL, 0);
+}
+
+void
+api_dispatch(struct http_exchange *x, void *ctx)
+{
+    struct envd *e = ctx;
+    const struct rpc_service *service;
+    const struct rpc_method *method;
+
+    if (cors(x) || token_gate(e, x) || basic_gate(e, x))
+        return;
+    method = rpc_find(&e->rpc, http_request(x)->path, &service);
+    if (method != NULL)
+        rpc_serve(&e->rpc, service, method, x);
+    else
+        route_rest(e, x);
+}

@@ -1,0 +1,178 @@
+/*
+ * The agent as a whole: what is made in which order, and taken down again.
+ */
+#include "envd.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "base/status.h"
+#include "guest/metrics.h"
+#include "guest/settings.h"
+#include "http/server.h"
+#include "limits.h"
+#include "loop/loop.h"
+#include "loop/worker.h"
+#include "process/process.h"
+#include "process/spawn.h"
+#include "security/access.h"
+#include "security/user.h"
+
+/* Wait for a reader that holds others up before it is cut. */
+#define READER_STALL_MS (10 * 1000)
+
+/* Wait for a background child that holds the output open. */
+#define OUTPUT_LINGER_MS 100
+
+static const struct rpc_service *const services[] = {
+    &process_service,
+    &filesystem_service,
+};
+
+/* Descriptors for ourselves; commands get the limit that we were given. */
+static void
+raise_limits(void)
+{
+    struct rlimit files;
+
+    spawn_init();
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void
+prepare_process(void)
+{
+    /* One heap for loop and workers, given back when it shrinks. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 10);
+    (void)umask(022);
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* Orphans of commands come to us, so that none escapes its kill. */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    raise_limits();
+}
+
+static int
+listen_on(struct envd *e)
+{
+    int r = http_server_listen(e->http, NULL, e->options.port, NULL);
+
+    if (r < 0)
+        (void)fprintf(stderr, "server stopped: listen tcp 0.0.0.0:%u: %s\n",
+                      e->options.port, errno_text(-r));
+    return r;
+}
+
+struct envd *
+envd_new(const struct envd_options *options)
+{
+    static const struct process_settings process_settings = {
+        .ring_bytes = LIMIT_PROCESS_RING_BYTES,
+        .rings_bytes = LIMIT_PROCESS_RINGS_BYTES,
+        .processes_max = LIMIT_PROCESSES,
+        .retained_max = LIMIT_PROCESS_RETAINED,
+        .retain_ms = LIMIT_PROCESS_RETAIN_MS,
+        .stall_ms = READER_STALL_MS,
+        .linger_ms = OUTPUT_LINGER_MS,
+    };
+    struct envd *e = xcalloc(1, sizeof(*e));
+
+    prepare_process();
+    if (options->verbose)
+        log_open(1, LOG_LEVEL_DEBUG);
+    e->options = *options;
+    e->loop = loop_new();
+    if (e->loop == NULL) {
+        (void)fprintf(stderr, "cannot create the event loop\n");
+        free(e);
+        return NULL;
+    }
+    e->http = http_server_new(e->loop, api_dispatch, e);
+    e->rpc = (struct rpc_server){
+        .loop = e->loop,
+        .services = services,
+        .service_count = ARRAY_LEN(services),
+        .message_max = LIMIT_RPC_MESSAGE_BYTES,
+        .ctx = e,
+    };
+    e->workers = worker_pool_new(e->loop, LIMIT_WORKER_THREADS);
+    e->users = user_db_new(NULL, NULL);
+    e->token = access_token_new();
+    e->settings = guest_settings_new();
+    e->cpu = cpu_sampler_new("/proc");
+    e->processes = process_table_new(e->loop, &process_settings);
+    guest_set_internal_var(e->settings, "E2B_SANDBOX",
+                           options->not_firecracker ? "false" : "true");
+    if (e->workers == NULL || e->token == NULL) {
+        (void)fprintf(stderr, "cannot start: out of resources\n");
+        envd_free(e);
+        return NULL;
+    }
+    if (listen_on(e) < 0) {
+        envd_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+struct stop_signal {
+    struct loop_signal signal;
+    struct loop *loop;
+};
+
+static void
+on_stop(struct loop_signal *s)
+{
+    struct stop_signal *stop = container_of(s, struct stop_signal, signal);
+
+    loop_stop(stop->loop);
+}
+
+int
+envd_run(struct envd *e)
+{
+    struct stop_signal term = {.loop = e->loop};
+    struct stop_signal interrupt = {.loop = e->loop};
+    int r;
+
+    loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
+    loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
+    r = loop_run(e->loop);
+    loop_signal_done(&term.signal);
+    loop_signal_done(&interrupt.signal);
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void
+envd_free(struct envd *e)
+{
+    if (e == NULL)
+        return;
+    /* Connections first: their calls hold readers, inputs and jobs. */
+    http_server_close(e->http);
+    loop_run_deferred(e->loop);
+    worker_pool_free(e->workers);
+    process_table_free(e->processes);
+    loop_run_deferred(e->loop);
+    http_server_free(e->http);
+    cpu_sampler_free(e->cpu);
+    guest_settings_free(e->settings);
+    access_token_free(e->token);
+    user_db_free(e->users);
+    loop_free(e->loop);
+    free(e);
+}

@@ -1,0 +1,55 @@
+/*
+ * The agent: everything that lives as long as the process, in one struct.
+ * Included by main.c, envd.c and api/ only.
+ */
+#ifndef ENVD_ENVD_H
+#define ENVD_ENVD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connect/call.h"
+
+struct access_token;
+struct cpu_sampler;
+struct guest_settings;
+struct http_exchange;
+struct http_server;
+struct loop;
+struct process_table;
+struct user_db;
+struct worker_pool;
+
+/* What the command line decides. */
+struct envd_options {
+    bool not_firecracker;    /* -isnotfc */
+    bool no_cgroups;         /* -no-cgroups */
+    bool verbose;            /* -verbose: log lines on stdout */
+    uint16_t port;           /* -port */
+    const char *cgroup_root; /* -cgroup-root */
+};
+
+struct envd {
+    struct envd_options options;
+    struct loop *loop;
+    struct worker_pool *workers;
+    struct http_server *http;
+    struct rpc_server rpc;
+    struct process_table *processes;
+    struct user_db *users;
+    struct access_token *token;
+    struct guest_settings *settings; /* variables, default user and workdir */
+    struct cpu_sampler *cpu;
+};
+
+/*
+ * Build the agent and listen.  Returns NULL after having said why on stderr.
+ */
+struct envd *envd_new(const struct envd_options *options);
+
+/* Serve until a signal asks to end.  Returns the exit status. */
+int envd_run(struct envd *e);
+
+void envd_free(struct envd *e);
+
+#endif
