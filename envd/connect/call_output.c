@@ -237,15 +237,12 @@ call_answer_end(struct call *c, const struct status *st)
     }
 }
 
-/* Answer with a bare message; -1 with `st` set when nothing was answered. */
+/* Answer with a bare message, encoded; -1 with `st` set when nothing was. */
 static int
-reply_bare(struct call *c, const ProtobufCMessage *message, struct status *st)
+reply_bare(struct call *c, struct buf *body, struct status *st)
 {
     SCOPE(buf_done) struct buf packed = {0};
-    struct buf *body = &c->scratch;
 
-    if (codec_encode(c->type->codec, message, body, st) < 0)
-        return -1;
     if (is_deflated(c, body->len)) {
         if (gzip_deflate_all(buf_data(body), body->len, &packed) < 0)
             return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -256,6 +253,24 @@ reply_bare(struct call *c, const ProtobufCMessage *message, struct status *st)
     http_add_header(c->x, "Content-Type", c->type->name);
     http_reply_buf(c->x, 200, body);
     return 0;
+}
+
+/* As send_message(), of a message that is encoded. */
+static int
+send_encoded(struct call *c, const struct buf *encoded, struct status *st)
+{
+    struct buf *out;
+    size_t before;
+    int err;
+
+    answer_begin(c);
+    out = http_piece_open(c->x);
+    before = out->len;
+    err = put_payload(c, out, 0, encoded, st);
+    if (err < 0)
+        buf_truncate(out, before);
+    http_piece_close(c->x);
+    return err;
 }
 
 /*
@@ -270,24 +285,44 @@ finish(struct call *c, const struct status *st)
     call_close(c);
 }
 
+enum codec
+call_codec(const struct call *c)
+{
+    return c->type->codec;
+}
+
 void
-call_reply(struct call *c, const ProtobufCMessage *message)
+call_reply_encoded(struct call *c, struct buf *encoded)
 {
     struct status st = {0};
+    bool bare = c->type->protocol == PROTOCOL_CONNECT_UNARY;
     int err;
 
     if (c->state != CALL_RUNNING)
         return;
+    err = bare ? reply_bare(c, encoded, &st) : send_encoded(c, encoded, &st);
+    if (bare && err == 0)
+        call_close(c);
+    else
+        finish(c, err < 0 ? &st : NULL);
+    status_done(&st);
+}
+
+void
+call_reply(struct call *c, const ProtobufCMessage *message)
+{
+    struct status st = {0};
+
+    if (c->state != CALL_RUNNING)
+        return;
     if (c->type->protocol == PROTOCOL_CONNECT_UNARY) {
-        err = reply_bare(c, message, &st);
-        if (err == 0) {
-            call_close(c);
-            return;
-        }
+        if (codec_encode(c->type->codec, message, &c->scratch, &st) == 0)
+            call_reply_encoded(c, &c->scratch);
+        else
+            finish(c, &st);
     } else {
-        err = send_message(c, message, &st);
+        finish(c, send_message(c, message, &st) < 0 ? &st : NULL);
     }
-    finish(c, err < 0 ? &st : NULL);
     status_done(&st);
 }
 

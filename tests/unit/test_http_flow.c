@@ -148,7 +148,7 @@ struct sender {
     int file;
     size_t sent; /* by the last run */
     size_t left;
-    int err;
+    bool running;
 };
 
 static void
@@ -165,14 +165,11 @@ sender_run(struct job *job)
     struct sender *s = container_of(job, struct sender, job);
 
     s->sent = 0;
-    s->err = 0;
     while (s->left > s->sent) {
         ssize_t n = sendfile(s->socket, s->file, NULL, s->left - s->sent);
 
-        if (n < 0) {
-            s->err = errno;
-            break;
-        }
+        if (n < 0)
+            break; /* the socket is full, or the connection has ended */
         s->sent += (size_t)n;
     }
 }
@@ -182,8 +179,8 @@ sender_done(struct job *job)
 {
     struct sender *s = container_of(job, struct sender, job);
 
+    s->running = false;
     if (s->x == NULL) {
-        note("gone");
         sender_free(s);
         return;
     }
@@ -193,7 +190,6 @@ sender_done(struct job *job)
         http_reply_end(s->x, NULL);
         sender_free(s);
     } else {
-        /* The socket was full, or is broken: then on_cancel follows. */
         http_await_writable(s->x);
     }
 }
@@ -208,6 +204,7 @@ sender_on_room(struct http_exchange *x, void *ctx)
         assert_true(s->socket >= 0);
     }
     assert_int_equal(http_pending(x), 0);
+    s->running = true;
     s->job.run = sender_run;
     s->job.done = sender_done;
     assert_int_equal(worker_submit(fixture.workers, &s->job), 0);
@@ -218,10 +215,10 @@ sender_on_cancel(struct http_exchange *x, void *ctx)
 {
     struct sender *s = ctx;
 
-    /* The test cancels while the sender waits for room, so no job runs. */
     (void)x;
-    assert_int_not_equal(fcntl(s->socket, F_GETFD), -1);
-    sender_free(s);
+    s->x = NULL;
+    if (!s->running)
+        sender_free(s);
     note("cancel");
 }
 

@@ -1,0 +1,450 @@
+/*
+ * The filesystem service.  Every method is one job for a worker, which also
+ * encodes the answer: a listing of 100,000 entries must not hold up the loop.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/filesystem_entry.h"
+#include "api/rpc_log.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "connect/call.h"
+#include "envd.h"
+#include "filesystem/path.h"
+#include "filesystem/tree.h"
+#include "guest/settings.h"
+#include "loop/worker.h"
+#include "security/user.h"
+
+#define LEGACY_USER_AGENT "connect-python"
+
+/* One call while a worker has it; `call` is NULL once the client is gone. */
+struct file_job {
+    struct job job;
+    struct call *call;
+    struct user_names *names;
+    enum codec codec;
+    bool legacy;
+    const char *what; /* for the log */
+    int (*work)(struct file_job *j, struct status *st);
+
+    char *path; /* resolved; owned */
+    char *destination;
+    uint32_t depth;
+    uid_t uid;
+    gid_t gid;
+
+    struct buf answer;
+    struct status st;
+};
+
+static void
+file_job_free(struct file_job *j)
+{
+    user_names_unref(j->names);
+    buf_done(&j->answer);
+    status_done(&j->st);
+    free(j->path);
+    free(j->destination);
+    free(j);
+}
+
+static const char *
+name_of_uid(const void *ctx, uid_t uid)
+{
+    return user_name_of_uid(ctx, uid);
+}
+
+static const char *
+name_of_gid(const void *ctx, gid_t gid)
+{
+    return user_name_of_gid(ctx, gid);
+}
+
+static struct entry_names
+names_of(const struct file_job *j)
+{
+    return (struct entry_names){j->names, name_of_uid, name_of_gid};
+}
+
+/* ---- on a worker --------------------------------------------------------- */
+
+/* Encode the answer of a method that tells of one entry. */
+static int
+answer_entry(struct file_job *j, const char *path, struct status *st)
+{
+    /* All four messages are alike: one field, `entry`, number 1. */
+    Filesystem__StatResponse response = FILESYSTEM__STAT_RESPONSE__INIT;
+    const struct entry_names names = names_of(j);
+    struct entry_message message;
+    struct arena arena = {0};
+    struct entry entry;
+    int r = entry_get(path, &names, &arena, &entry, st);
+
+    if (r == 0 && entry_message_fill(&message, &entry, j->legacy, &arena) < 0)
+        r = status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    if (r == 0) {
+        response.entry = &message.info;
+        r = codec_encode(j->codec, &response.base, &j->answer, st);
+    }
+    arena_done(&arena);
+    return r;
+}
+
+static int
+work_stat(struct file_job *j, struct status *st)
+{
+    return answer_entry(j, j->path, st);
+}
+
+static int
+work_make_dir(struct file_job *j, struct status *st)
+{
+    if (tree_make_dir(j->path, j->uid, j->gid, st) < 0)
+        return -1;
+    return answer_entry(j, j->path, st);
+}
+
+static int
+work_move(struct file_job *j, struct status *st)
+{
+    if (tree_move(j->path, j->destination, j->uid, j->gid, &j->job.cancelled,
+                  st) < 0)
+        return -1;
+    return answer_entry(j, j->destination, st);
+}
+
+static int
+work_remove(struct file_job *j, struct status *st)
+{
+    static const Filesystem__RemoveResponse response =
+        FILESYSTEM__REMOVE_RESPONSE__INIT;
+
+    if (tree_remove(j->path, &j->job.cancelled, st) < 0)
+        return -1;
+    return codec_encode(j->codec, &response.base, &j->answer, st);
+}
+
+struct lister {
+    struct tree_visitor visitor;
+    struct file_job *job;
+    size_t count;
+};
+
+/*
+ * Append one entry to the list: messages of it are made and encoded one by
+ * one, so that no list of messages is ever held.
+ */
+static int
+on_entry(struct tree_visitor *v, const struct entry *e, struct status *st)
+{
+    struct lister *l = container_of(v, struct lister, visitor);
+    struct file_job *j = l->job;
+    struct entry_message message;
+    struct arena arena = {0};
+    int r = 0;
+
+    if (entry_message_fill(&message, e, j->legacy, &arena) < 0)
+        r = status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    else if (j->codec == CODEC_JSON) {
+        buf_append_str(&j->answer, l->count > 0 ? "," : "{\"entries\":[");
+        r = codec_encode(j->codec, &message.info.base, &j->answer, st);
+    } else {
+        Filesystem__ListDirResponse one = FILESYSTEM__LIST_DIR_RESPONSE__INIT;
+        Filesystem__EntryInfo *infos[] = {&message.info};
+
+        /* Lists of one, one behind the other, are the whole list. */
+        one.n_entries = 1;
+        one.entries = infos;
+        r = codec_encode(j->codec, &one.base, &j->answer, st);
+    }
+    l->count++;
+    arena_done(&arena);
+    return r;
+}
+
+static int
+work_list(struct file_job *j, struct status *st)
+{
+    struct lister l = {.visitor.on_entry = on_entry, .job = j};
+    const struct entry_names names = names_of(j);
+
+    if (tree_list(j->path, j->depth, &names, &l.visitor, &j->job.cancelled,
+                  st) < 0)
+        return -1;
+    if (j->codec == CODEC_JSON)
+        buf_append_str(&j->answer, l.count > 0 ? "]}" : "{}");
+    if (j->answer.failed)
+        return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    return 0;
+}
+
+static void
+run(struct job *job)
+{
+    struct file_job *j = container_of(job, struct file_job, job);
+
+    (void)j->work(j, &j->st);
+}
+
+/* ---- on the loop --------------------------------------------------------- */
+
+static void
+done(struct job *job)
+{
+    struct file_job *j = container_of(job, struct file_job, job);
+    struct call *c = j->call;
+
+    if (c != NULL) {
+        bool failed = j->st.code != RPC_OK;
+
+        call_set_ctx(c, NULL);
+        rpc_log_done(c, "filesystem", j->what, failed ? &j->st : NULL);
+        if (failed)
+            call_fail(c, &j->st);
+        else
+            call_reply_encoded(c, &j->answer);
+    }
+    file_job_free(j);
+}
+
+static void
+on_cancel(struct call *c, enum call_cancel why)
+{
+    struct file_job *j = call_ctx(c);
+
+    (void)why;
+    if (j == NULL)
+        return;
+    j->call = NULL;
+    job_cancel(&j->job);
+}
+
+static void
+refuse(struct call *c, struct file_job *j, struct status *st)
+{
+    rpc_log_done(c, "filesystem", j->what, st);
+    call_set_ctx(c, NULL);
+    file_job_free(j);
+    call_fail(c, st);
+}
+
+/* A path of the request; `field` may not be empty when it is named. */
+static int
+resolve(struct file_job *j, const struct user *user, const char *field,
+        const char *path, char **ret, struct status *st)
+{
+    struct envd *e = api_envd(j->call);
+
+    if (field != NULL && *path == '\0')
+        return status_set(st, RPC_INVALID_ARGUMENT, "%s must not be empty",
+                          field);
+    return path_resolve(str_from(path), user->name, user->home,
+                        guest_default_workdir(e->settings), ret, st);
+}
+
+/* What a method wants of a worker; the rest is the same for all. */
+struct file_request {
+    const char *what;
+    int (*work)(struct file_job *j, struct status *st);
+    const char *path_field; /* names a path that may not be empty */
+    const char *path;
+    const char *destination; /* NULL when there is none */
+    uint32_t depth;
+};
+
+static void
+begin(struct call *c, const struct file_request *r)
+{
+    struct envd *e = api_envd(c);
+    struct file_job *j = xcalloc(1, sizeof(*j));
+    struct user user = {0};
+    struct status st = {0};
+
+    j->job = (struct job){.run = run, .done = done};
+    j->call = c;
+    j->what = r->what;
+    j->work = r->work;
+    j->depth = r->depth;
+    j->codec = call_codec(c);
+    j->names = user_names_ref(e->users);
+    j->legacy = str_eq(call_header(c, "User-Agent"), LEGACY_USER_AGENT);
+    call_set_ctx(c, j);
+    if (api_call_user(c, &user, &st) < 0 ||
+        resolve(j, &user, r->path_field, r->path, &j->path, &st) < 0 ||
+        (r->destination != NULL &&
+         resolve(j, &user, "destination", r->destination, &j->destination,
+                 &st) < 0)) {
+        refuse(c, j, &st);
+    } else {
+        j->uid = user.uid;
+        j->gid = user.gid;
+        if (j->legacy)
+            call_add_metadata(c, false, "X-E2B-Legacy-SDK", "true");
+        if (worker_submit(e->workers, &j->job) < 0) {
+            (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
+                             "too many file operations are waiting");
+            refuse(c, j, &st);
+        }
+    }
+    status_done(&st);
+    user_done(&user);
+}
+
+static void
+stat_entry(struct call *c, const ProtobufCMessage *request)
+{
+    const Filesystem__StatRequest *r = (const Filesystem__StatRequest *)request;
+
+    begin(c, &(struct file_request){
+                 .what = "Filesystem stat",
+                 .work = work_stat,
+                 .path = r->path,
+             });
+}
+
+static void
+make_dir(struct call *c, const ProtobufCMessage *request)
+{
+    const Filesystem__MakeDirRequest *r =
+        (const Filesystem__MakeDirRequest *)request;
+
+    begin(c, &(struct file_request){
+                 .what = "Filesystem makeDir",
+                 .work = work_make_dir,
+                 .path = r->path,
+             });
+}
+
+static void
+move_entry(struct call *c, const ProtobufCMessage *request)
+{
+    const Filesystem__MoveRequest *r = (const Filesystem__MoveRequest *)request;
+
+    begin(c, &(struct file_request){
+                 .what = "Filesystem move",
+                 .work = work_move,
+                 .path_field = "source",
+                 .path = r->source,
+                 .destination = r->destination,
+             });
+}
+
+static void
+list_dir(struct call *c, const ProtobufCMessage *request)
+{
+    const Filesystem__ListDirRequest *r =
+        (const Filesystem__ListDirRequest *)request;
+
+    begin(c, &(struct file_request){
+                 .what = "Filesystem listDir",
+                 .work = work_list,
+                 .path = r->path,
+                 .depth = r->depth,
+             });
+}
+
+static void
+remove_entry(struct call *c, const ProtobufCMessage *request)
+{
+    const Filesystem__RemoveRequest *r =
+        (const Filesystem__RemoveRequest *)request;
+
+    begin(c, &(struct file_request){
+                 .what = "Filesystem remove",
+                 .work = work_remove,
+                 .path_field = "path",
+                 .path = r->path,
+             });
+}
+
+static void
+no_watching(struct call *c, const ProtobufCMessage *request)
+{
+    struct status st = {0};
+
+    (void)request;
+    (void)status_set(&st, RPC_UNIMPLEMENTED,
+                     "watching is not available in this version");
+    call_fail(c, &st);
+}
+
+static const struct rpc_method methods[] = {
+    {
+        .name = "Stat",
+        .kind = RPC_UNARY,
+        .input = &filesystem__stat_request__descriptor,
+        .output = &filesystem__stat_response__descriptor,
+        .start = stat_entry,
+        .on_cancel = on_cancel,
+    },
+    {
+        .name = "MakeDir",
+        .kind = RPC_UNARY,
+        .input = &filesystem__make_dir_request__descriptor,
+        .output = &filesystem__make_dir_response__descriptor,
+        .start = make_dir,
+        .on_cancel = on_cancel,
+    },
+    {
+        .name = "Move",
+        .kind = RPC_UNARY,
+        .input = &filesystem__move_request__descriptor,
+        .output = &filesystem__move_response__descriptor,
+        .start = move_entry,
+        .on_cancel = on_cancel,
+    },
+    {
+        .name = "ListDir",
+        .kind = RPC_UNARY,
+        .input = &filesystem__list_dir_request__descriptor,
+        .output = &filesystem__list_dir_response__descriptor,
+        .start = list_dir,
+        .on_cancel = on_cancel,
+    },
+    {
+        .name = "Remove",
+        .kind = RPC_UNARY,
+        .input = &filesystem__remove_request__descriptor,
+        .output = &filesystem__remove_response__descriptor,
+        .start = remove_entry,
+        .on_cancel = on_cancel,
+    },
+    {
+        .name = "WatchDir",
+        .kind = RPC_SERVER_STREAM,
+        .input = &filesystem__watch_dir_request__descriptor,
+        .output = &filesystem__watch_dir_response__descriptor,
+        .start = no_watching,
+    },
+    {
+        .name = "CreateWatcher",
+        .kind = RPC_UNARY,
+        .input = &filesystem__create_watcher_request__descriptor,
+        .output = &filesystem__create_watcher_response__descriptor,
+        .start = no_watching,
+    },
+    {
+        .name = "GetWatcherEvents",
+        .kind = RPC_UNARY,
+        .input = &filesystem__get_watcher_events_request__descriptor,
+        .output = &filesystem__get_watcher_events_response__descriptor,
+        .start = no_watching,
+    },
+    {
+        .name = "RemoveWatcher",
+        .kind = RPC_UNARY,
+        .input = &filesystem__remove_watcher_request__descriptor,
+        .output = &filesystem__remove_watcher_response__descriptor,
+        .start = no_watching,
+    },
+};
+
+const struct rpc_service filesystem_service = {
+    .name = "filesystem.Filesystem",
+    .methods = methods,
+    .method_count = ARRAY_LEN(methods),
+};
