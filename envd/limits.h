@@ -52,6 +52,9 @@
       "encoded answer of one ListDir (resource_exhausted)")                    \
     X(TRANSFER_SLICE_BYTES, 256 * 1024, "bytes", "one read or write of a file") \
     X(TRANSFER_DEVICE_BYTES, 16 * 1024 * 1024, "bytes", "read of a device")    \
+    X(UPLOAD_FILES, 16384, "files", "of one multipart upload")                 \
+    X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
+      "their names, which are its answer")                                     \
     X(MULTIPART_HEAD_BYTES, 64 * 1024, "bytes", "headers of one part")         \
     X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \

@@ -114,7 +114,6 @@ open_file(struct upload *u, int64_t size, bool whole)
         .gid = u->gid,
         .size_expected = size,
         .size_told = u->content_length,
-        .claims = u->writer.claims,
     };
     return file_writer_open(&u->writer, whole, &u->st) < 0 ? fail_file(u)
                                                            : UPLOAD_MORE;
@@ -290,17 +289,15 @@ end_part(struct upload *u)
         take_unquoted(u, quoted_printable_finish(&u->quoted, &u->unquoted)) ==
             UPLOAD_FAILED)
         return UPLOAD_FAILED;
+    u->in_part = false;
     return end_file(u);
 }
 
 static enum upload_result
 fail_form(struct upload *u)
 {
-    bool in_file = u->writer.mode != FILE_WRITER_CLOSED ||
-                   u->parser.held_from > 0 || u->pending.data != NULL;
-
     (void)status_set(&u->st, RPC_INTERNAL, "%s: %s",
-                     in_file ? "error writing file" : "error reading form",
+                     u->in_part ? "error writing file" : "error reading form",
                      multipart_error(&u->parser));
     return fail(u, 500);
 }
@@ -385,6 +382,8 @@ next_block(struct upload *u, struct buf *slice, bool last)
         slice->len = 0;
         return UPLOAD_MORE;
     }
+    if (u->inflated_all)
+        return UPLOAD_MORE;
     /* Content that waits lies in the memory that is written next. */
     if (flush_pending(u) == UPLOAD_FAILED)
         return UPLOAD_FAILED;
@@ -392,7 +391,8 @@ next_block(struct upload *u, struct buf *slice, bool last)
                              &len);
     buf_consume(slice, slice->len - left);
     u->block = (struct str){(const char *)u->inflated, len};
-    if (fault == GZIP_FINE && last && slice->len == 0 && len < INFLATED_BYTES)
+    u->inflated_all = last && slice->len == 0 && len < INFLATED_BYTES;
+    if (fault == GZIP_FINE && u->inflated_all)
         fault = gzip_inflate_end(u->gzip);
     return fault == GZIP_FINE ? UPLOAD_MORE : fail_gzip(u, fault);
 }
@@ -455,10 +455,8 @@ upload_open(struct upload *u)
 /* ---- begin and end ------------------------------------------------------- */
 
 int
-upload_init(struct upload *u, struct str boundary, bool gzip,
-            struct file_claims *claims)
+upload_init(struct upload *u, struct str boundary, bool gzip)
 {
-    u->writer.claims = claims;
     arena_init(&u->arena, LIMIT_UPLOAD_NAMES_BYTES);
     if (gzip) {
         u->gzip = gzip_inflate_new();

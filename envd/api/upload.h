@@ -40,7 +40,8 @@ struct upload {
     bool multipart;
 
     struct gzip_inflate *gzip; /* NULL: the body is as it is */
-    uint8_t *inflated;         /* room for INFLATED_BYTES */
+    uint8_t *inflated;         /* what came out of it last */
+    bool inflated_all;         /* and nothing follows */
     struct str block;          /* decoded bytes not yet taken */
 
     struct multipart parser;
@@ -72,11 +73,9 @@ struct upload {
  *
  * Returns 0; -1 with http_status and st.  Context: loop.
  */
-int upload_init(struct upload *u, struct str boundary, bool gzip,
-                struct file_claims *claims);
+int upload_init(struct upload *u, struct str boundary, bool gzip);
 
-/* The body has more to come, or is complete: upload_run() goes on from there.
- */
+/* How far an upload got. */
 enum upload_result {
     UPLOAD_MORE, /* all of the slice is taken */
     UPLOAD_DONE, /* the body is complete and stored */

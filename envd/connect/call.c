@@ -166,6 +166,9 @@ call_new(const struct rpc_server *s, const struct rpc_method *method,
     error_end_init(&c->end);
     loop_timer_init(s->loop, &c->deadline, on_deadline);
     http_accept(x, &handler, c);
+    /* The input of a terminal may be silent for hours. */
+    if (call_streams_in(c))
+        http_body_allow_silence(x);
     return c;
 }
 

@@ -12,7 +12,7 @@
 #include "http/exchange.h"
 #include "limits.h"
 
-/* Headers every answer of the protocol has; the accepted coding first. */
+/* What every answer of the protocol begins with. */
 static void
 add_protocol_headers(struct call *c)
 {
@@ -27,6 +27,9 @@ add_protocol_headers(struct call *c)
     };
     enum rpc_protocol p = c->type->protocol;
 
+    /* Who knows how much of a body that nobody wants is still to come. */
+    if (c->input == INPUT_OPEN && http_request(c->x)->content_length < 0)
+        http_close_after(c->x);
     http_add_header(c->x, names[p].accept, "gzip");
     /* A bare body is marked only when it is compressed indeed. */
     if (p != PROTOCOL_CONNECT_UNARY && c->compression.reply_gzip)
@@ -218,9 +221,6 @@ end_grpc_web(struct call *c, const struct status *st)
 void
 call_answer_end(struct call *c, const struct status *st)
 {
-    /* Who knows how much of an unwanted body is still to come. */
-    if (c->input == INPUT_OPEN && http_request(c->x)->content_length < 0)
-        http_close_after(c->x);
     switch (c->type->protocol) {
     case PROTOCOL_CONNECT_UNARY:
         end_connect_unary(c, st);

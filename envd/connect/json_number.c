@@ -4,6 +4,8 @@
 #include "connect/json_number.h"
 
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,9 +119,13 @@ json_number_integer(struct str number, bool *ret_negative,
 static void
 format_shortest(char out[static JSON_NUMBER_SIZE], double value, bool single)
 {
-    int most = single ? 9 : 17;
+    /* All numbers of so many digits are kept apart, but for tiny ones. */
+    int least = single ? FLT_DIG : DBL_DIG;
+    int most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
 
-    for (int digits = single ? 6 : 15; digits <= most; digits++) {
+    if (fabs(value) < (single ? (double)FLT_MIN : DBL_MIN))
+        least = 1;
+    for (int digits = least; digits <= most; digits++) {
         (void)snprintf(out, JSON_NUMBER_SIZE, "%.*e", digits - 1, value);
         if (single ? strtof(out, NULL) == (float)value
                    : strtod(out, NULL) == value)

@@ -427,37 +427,49 @@ write_timestamp(struct writer *w, const ProtobufCMessage *m)
     return 0;
 }
 
+/* Unpack what an Any holds; NULL when that cannot be done. */
+static ProtobufCMessage *
+unpack_any(const char *url, const ProtobufCBinaryData *value,
+           struct arena *arena)
+{
+    const ProtobufCMessageDescriptor *type = json_any_type(str_from(url));
+    SCOPE(status_done) struct status ignored = {0};
+    uint8_t *copy;
+
+    if (type == NULL)
+        return NULL;
+    copy = arena_alloc(arena, value->len);
+    if (copy == NULL)
+        return NULL;
+    if (value->len > 0)
+        memcpy(copy, value->data, value->len);
+    return codec_decode(CODEC_PROTO, type, copy, value->len, arena, &ignored);
+}
+
 /* {"@type": "…/pkg.Message", and the fields of that message} */
 static int
 write_any(struct writer *w, const ProtobufCMessage *m)
 {
     const ProtobufCFieldDescriptor *fields = m->descriptor->fields;
     const char *url = *(const char *const *)message_value(m, &fields[0]);
-    const ProtobufCBinaryData *value = message_value(m, &fields[1]);
-    const ProtobufCMessageDescriptor *type = json_any_type(str_from(url));
     SCOPE(arena_done) struct arena arena = {0};
     ProtobufCMessage *inner;
-    uint8_t *copy;
 
-    buf_append_byte(w->out, '{');
-    if (*url != '\0') {
-        copy = arena_alloc(&arena, value->len);
-        if (type == NULL || copy == NULL)
-            return status_set(w->st, RPC_INTERNAL,
-                              "marshal message: proto: google.protobuf.Any: "
-                              "unable to resolve %s",
-                              url);
-        if (value->len > 0)
-            memcpy(copy, value->data, value->len);
-        inner =
-            codec_decode(CODEC_PROTO, type, copy, value->len, &arena, w->st);
-        if (inner == NULL)
-            return -1;
-        put_name(w, "@type", true);
-        if (write_string(w, m->descriptor, &fields[0], url) < 0 ||
-            write_fields(w, inner, false) < 0)
-            return -1;
+    if (!message_has(m, &fields[0])) {
+        buf_append_str(w->out, "{}");
+        return 0;
     }
+    inner = unpack_any(url, message_value(m, &fields[1]), &arena);
+    if (inner == NULL)
+        return status_set(w->st, RPC_INTERNAL,
+                          "marshal message: proto: google.protobuf.Any: "
+                          "unable to resolve %s",
+                          url);
+    buf_append_byte(w->out, '{');
+    put_name(w, "@type", true);
+    if (write_string(w, m->descriptor, &fields[0], url) < 0 ||
+        write_fields(w, inner, false) < 0)
+        return -1;
     buf_append_byte(w->out, '}');
     return 0;
 }

@@ -19,8 +19,8 @@
 
 struct reader {
     uint8_t *p;
-    uint8_t *end; /* of the message or packed field being read */
-    unsigned depth;
+    uint8_t *end;   /* of the message or packed field being read */
+    unsigned depth; /* messages around the position */
     struct arena *arena;
     struct status *st;
 };
@@ -407,6 +407,7 @@ proto_read(const ProtobufCMessageDescriptor *desc, uint8_t *data, size_t len,
     struct reader r = {
         .p = data,
         .end = len > 0 ? data + len : data,
+        .depth = 1,
         .arena = arena,
         .st = st,
     };

@@ -94,7 +94,6 @@ struct file_writer {
     gid_t gid;
     int64_t size_expected; /* bytes, -1 when unknown */
     int64_t size_told;     /* named in the message of a full disk if > 0 */
-    struct file_claims *claims;
 
     enum file_writer_mode mode;
     int fd;       /* the file that has the name, or the replacement */

@@ -59,6 +59,12 @@ change_owner(struct file_writer *w, struct status *st)
                         "error changing file ownership: chown %s", w->path);
 }
 
+static bool
+claim(struct file_writer *w)
+{
+    return file_claim_take(&w->claim, w->old.st_dev, w->old.st_ino);
+}
+
 /* ---- where the bytes go -------------------------------------------------- */
 
 /* Bytes that can be written where the file lies; INT64_MAX when unknown. */
@@ -116,7 +122,7 @@ choose_stage(struct file_writer *w, struct status *st)
 static int
 choose_whole(struct file_writer *w, struct status *st)
 {
-    if (!file_claim_take(w->claims, &w->claim, w->old.st_dev, w->old.st_ino))
+    if (!claim(w))
         return choose_stage(w, st);
     if (w->size_expected > old_bytes(w) &&
         fallocate(w->fd, FALLOC_FL_KEEP_SIZE, 0, w->size_expected) < 0 &&
@@ -136,7 +142,7 @@ choose_over_old(struct file_writer *w, bool whole, struct status *st)
     if (whole)
         return choose_whole(w, st);
     if (w->size_expected > 0 && room(w) < w->size_expected &&
-        file_claim_take(w->claims, &w->claim, w->old.st_dev, w->old.st_ino))
+        claim(w))
         return choose_direct(w, st);
     return choose_stage(w, st);
 }
@@ -152,8 +158,7 @@ choose_mode(struct file_writer *w, bool whole, struct status *st)
     switch (w->mode) {
     case FILE_WRITER_CREATED:
         /* Somebody may have opened the name meanwhile and claimed it. */
-        if (!file_claim_take(w->claims, &w->claim, w->old.st_dev,
-                             w->old.st_ino))
+        if (!claim(w))
             return choose_stage(w, st);
         return change_owner(w, st);
     case FILE_WRITER_REPLACED:
@@ -190,7 +195,7 @@ leave_stage(struct file_writer *w, struct status *st)
     int r;
 
     if (w->old.st_blocks == 0 ||
-        !file_claim_take(w->claims, &w->claim, w->old.st_dev, w->old.st_ino))
+        !claim(w))
         return fail_full(w, st);
     r = stage_move(w->stage_fd, w->fd, w->written);
     fd_close(&w->stage_fd);
@@ -230,7 +235,7 @@ file_writer_write(struct file_writer *w, const void *data, size_t len,
 static void
 release(struct file_writer *w)
 {
-    file_claim_drop(w->claims, &w->claim);
+    file_claim_drop(&w->claim);
     fd_close(&w->fd);
     fd_close(&w->stage_fd);
     fd_close(&w->dir_fd);
@@ -255,12 +260,12 @@ cut_rest(struct file_writer *w, struct status *st)
 static int
 reopen(struct file_writer *w, struct status *st)
 {
-    file_claim_drop(w->claims, &w->claim);
+    file_claim_drop(&w->claim);
     fd_close(&w->fd);
     if (writer_open_target(w, st) < 0)
         return -1;
     w->mode = w->mode == FILE_WRITER_DIRECT ? FILE_WRITER_STAGED : w->mode;
-    if (!file_claim_take(w->claims, &w->claim, w->old.st_dev, w->old.st_ino)) {
+    if (!claim(w)) {
         w->mode = FILE_WRITER_STAGED;
         return FILE_WRITER_BUSY;
     }
@@ -283,7 +288,7 @@ commit_stage(struct file_writer *w, struct status *st)
 {
     int r;
 
-    if (!file_claim_take(w->claims, &w->claim, w->old.st_dev, w->old.st_ino))
+    if (!claim(w))
         return FILE_WRITER_BUSY;
     if (fstat(w->fd, &w->old) < 0)
         return fail_write(w, errno, st);

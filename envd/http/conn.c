@@ -297,7 +297,7 @@ conn_step(struct http_conn *c)
         conn_finish(c);
         return true;
     case CONN_LINGER:
-        conn_consume(c, c->at.len);
+        c->at.len = 0;
         if (c->eof)
             conn_kill(c);
         return false;

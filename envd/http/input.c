@@ -13,7 +13,9 @@
 void
 conn_input_open(struct http_conn *c)
 {
-    c->at = (struct str){(const char *)buf_data(&c->kept), c->kept.len};
+    c->at = (struct str){0};
+    if (c->kept.len > 0)
+        c->at = (struct str){(const char *)buf_data(&c->kept), c->kept.len};
 }
 
 bool

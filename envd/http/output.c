@@ -30,14 +30,15 @@ conn_out_idle(struct http_conn *c)
 static ssize_t
 conn_send(struct http_conn *c, int flags)
 {
-    struct iovec parts[2] = {
-        {buf_data(&c->out), c->out.len},
-        {buf_data(&c->tail), c->tail.len},
-    };
+    struct iovec parts[2];
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
     if (c->tail.len == 0)
-        return send(c->fd, parts[0].iov_base, parts[0].iov_len, flags);
+        return send(c->fd, buf_data(&c->out), c->out.len, flags);
+    if (c->out.len == 0)
+        return send(c->fd, buf_data(&c->tail), c->tail.len, flags);
+    parts[0] = (struct iovec){buf_data(&c->out), c->out.len};
+    parts[1] = (struct iovec){buf_data(&c->tail), c->tail.len};
     return sendmsg(c->fd, &message, flags);
 }
 

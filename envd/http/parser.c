@@ -31,6 +31,8 @@ struct http_chunks {
     llhttp_t state;
     struct str piece;
     size_t framing; /* bytes since the last one of body */
+    bool trailers;  /* behind the last chunk */
+    char last;      /* byte seen there, CR or not decides on the next */
     bool done;
 };
 
@@ -89,6 +91,16 @@ on_chunk_data(llhttp_t *state, const char *at, size_t len)
     return HPE_PAUSED;
 }
 
+/* Stop behind the line of the last chunk. */
+static int
+on_chunk_size(llhttp_t *state)
+{
+    struct http_chunks *chunks = state->data;
+
+    chunks->trailers = state->content_length == 0;
+    return chunks->trailers ? HPE_PAUSED : HPE_OK;
+}
+
 static int
 on_chunks_end(llhttp_t *state)
 {
@@ -121,6 +133,7 @@ http_parser_new(void)
     p->field_callbacks.on_header_field = on_field_name;
     p->field_callbacks.on_header_value = on_field_value;
     p->field_callbacks.on_headers_complete = on_fields_end;
+    p->chunk_callbacks.on_chunk_header = on_chunk_size;
     p->chunk_callbacks.on_body = on_chunk_data;
     p->chunk_callbacks.on_message_complete = on_chunks_end;
     p->fields = state_behind(&p->field_callbacks, STR("POST / HTTP/1.1\r\n"));
@@ -170,11 +183,24 @@ http_chunks_free(struct http_chunks *chunks)
     free(chunks);
 }
 
+/* Whether CR and LF come in pairs only: llhttp 8 ends trailers with an LF. */
+static bool
+trailers_are_lines(struct http_chunks *chunks, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((text[i] == '\n') != (chunks->last == '\r'))
+            return false;
+        chunks->last = text[i];
+    }
+    return true;
+}
+
 ptrdiff_t
 http_chunks_next(struct http_chunks *chunks, const uint8_t *data, size_t len,
                  struct str *ret_piece)
 {
     const char *text = (const char *)data;
+    bool trailers = chunks->trailers;
     size_t taken = len;
     llhttp_errno_t err;
 
@@ -186,6 +212,8 @@ http_chunks_next(struct http_chunks *chunks, const uint8_t *data, size_t len,
     } else if (err != HPE_OK) {
         return -EBADMSG;
     }
+    if (trailers && !trailers_are_lines(chunks, text, taken))
+        return -EBADMSG;
     chunks->framing = chunks->piece.len > 0 ? 0 : chunks->framing + taken;
     if (chunks->framing > LIMIT_HTTP_HEAD_BYTES)
         return -EBADMSG;

@@ -40,11 +40,16 @@ http_add_header(struct http_exchange *x, const char *name, const char *value)
 void
 http_drop_header(struct http_exchange *x, const char *name)
 {
-    char *from = (char *)buf_data(&x->added);
-    char *end = from + x->added.len;
-    char *to = from;
     size_t name_len = strlen(name);
+    char *from;
+    char *end;
+    char *to;
 
+    if (x->added.len == 0)
+        return;
+    from = (char *)buf_data(&x->added);
+    end = from + x->added.len;
+    to = from;
     while (from < end) {
         char *next = (char *)memchr(from, '\n', (size_t)(end - from)) + 1;
 
@@ -156,7 +161,7 @@ void
 http_reply(struct http_exchange *x, int status, const void *body, size_t len)
 {
     reply_head(x, status, (int64_t)len);
-    if (!x->bodiless)
+    if (!x->bodiless && len > 0)
         buf_append(&conn_of(x)->out, body, len);
     reply_end(x);
 }
@@ -180,7 +185,7 @@ http_reply_buf(struct http_exchange *x, int status, struct buf *body)
     } else if (!x->bodiless && body->len >= MOVE_BYTES) {
         c->tail = *body;
         *body = (struct buf){0};
-    } else if (!x->bodiless) {
+    } else if (!x->bodiless && body->len > 0) {
         buf_append(&c->out, buf_data(body), body->len);
     }
     buf_done(body);

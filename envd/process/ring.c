@@ -16,13 +16,9 @@
 
 /* A chunk has a record for so many bytes: more are used when two sources
  * alternate in shorter pieces, and then it is full before its bytes are. */
-#define BYTES_PER_RECORD 64
-
-/* From `start` of its chunk on, bytes are of `source`. */
-struct ring_record {
-    uint32_t start;
-    uint32_t source;
-};
+#define BYTES_PER_RECORD 32
+#define RECORD_SHIFT     2
+#define RECORD_SOURCE    3U
 
 struct ring_chunk {
     TAILQ_ENTRY(ring_chunk) link; /* in its ring */
@@ -34,7 +30,11 @@ struct ring_chunk {
     uint32_t used;
     uint32_t records_max;
     uint32_t record_count;
-    struct ring_record records[]; /* and behind them the bytes */
+    /*
+     * From which byte on the output is of which source: the position shifted
+     * left by RECORD_SHIFT, and the source.  Behind them are the bytes.
+     */
+    uint32_t records[];
 };
 
 static uint8_t *
@@ -48,7 +48,7 @@ static size_t
 chunk_memory(size_t cap)
 {
     return sizeof(struct ring_chunk) +
-           (cap / BYTES_PER_RECORD + 1) * sizeof(struct ring_record) + cap;
+           (cap / BYTES_PER_RECORD + 1) * sizeof(uint32_t) + cap;
 }
 
 /* Large chunks are mapped, so that they go back to the system when freed. */
@@ -303,11 +303,9 @@ ring_commit(struct ring *r, enum process_source source, size_t len)
     if (len == 0)
         return;
     if (c->record_count == 0 ||
-        c->records[c->record_count - 1].source != (uint32_t)source)
-        c->records[c->record_count++] = (struct ring_record){
-            .start = c->used,
-            .source = (uint32_t)source,
-        };
+        (c->records[c->record_count - 1] & RECORD_SOURCE) != (uint32_t)source)
+        c->records[c->record_count++] =
+            c->used << RECORD_SHIFT | (uint32_t)source;
     c->used += (uint32_t)len;
     r->end += len;
 }
@@ -322,7 +320,7 @@ record_find(const struct ring_chunk *c, uint32_t pos)
     while (high - low > 1) {
         uint32_t mid = low + (high - low) / 2;
 
-        if (c->records[mid].start <= pos)
+        if (c->records[mid] >> RECORD_SHIFT <= pos)
             low = mid;
         else
             high = mid;
@@ -348,8 +346,9 @@ ring_at(const struct ring *r, uint64_t offset, enum process_source *ret_source,
     assert(c != NULL);
     pos = (uint32_t)(offset - c->offset);
     record = record_find(c, pos);
-    end = record + 1 < c->record_count ? c->records[record + 1].start : c->used;
-    *ret_source = (enum process_source)c->records[record].source;
+    end = record + 1 < c->record_count ? c->records[record + 1] >> RECORD_SHIFT
+                                       : c->used;
+    *ret_source = (enum process_source)(c->records[record] & RECORD_SOURCE);
     *ret_len = end - pos;
     return chunk_bytes(c) + pos;
 }

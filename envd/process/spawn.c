@@ -151,8 +151,9 @@ pipe_failure(const struct spawn_spec *spec, const char *name, int err,
 }
 
 /*
- * A pipe of which the parent's end does not block.  The size stays the
- * kernel's default: measured, a larger one moves no more.
+ * A pipe of which the parent's end does not block.  Its size is the kernel's
+ * default, 64 KiB: with 256 KiB a reader that also works on each byte was
+ * measured to be faster by less than 5 %.
  */
 static int
 open_pipe(int *ret_read_fd, int *ret_write_fd, bool parent_reads)

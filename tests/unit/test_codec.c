@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ from_hex(const char *hex, size_t *ret_len)
 
         if (*hex == ' ')
             continue;
-        bytes[len] = (uint8_t)(bytes[len] << 4 | strtoul(pair, NULL, 16));
+        bytes[len] = (uint8_t)(bytes[len] * 16U + strtoul(pair, NULL, 16));
         len += high ? 0 : 1;
         high = !high;
     }
@@ -370,9 +371,10 @@ static const struct {
     {&filesystem__stat_response__descriptor,
      "{\"entry\":{\"name\":\"null\",\"path\":\"/dev/null\",\"mode\":438,"
      "\"permissions\":\"Dcrw-rw-rw-\",\"owner\":\"root\",\"group\":\"root\","
-     "\"modifiedTime\":\"2025-11-21T12:00:05.056537692Z\"}}",
-     "0a3a0a046e756c6c1a092f6465762f6e756c6c28b603320b446372772d72772d"
-     "72772d3a04726f6f744204726f6f744a0b08d592 81c90610dce1fa1a"},
+     "\"modifiedTime\":\"2026-11-19T23:42:13.056406236Z\"}}",
+     "0a3a 0a046e756c6c 1a092f6465762f6e756c6c 28b603 "
+     "320b446372772d72772d72772d"
+     "3a04726f6f74 4204726f6f74 4a0b08d592fed70610dce1f21a"},
     /* presence */
     {&process__start_request__descriptor,
      "{\"pty\":{},\"tag\":\"\",\"stdin\":false}", "12001a002000"},

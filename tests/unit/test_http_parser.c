@@ -348,6 +348,10 @@ static const struct chunk_case chunk_cases[] = {
     {"1\r\nxXX0\r\n\r\n", NULL, 0},
     {"1;a\nx\r\n0\r\n\r\n", NULL, 0},
     {"0\r\n\rX", NULL, 0},
+    {"0\r\n\n", NULL, 0},
+    {"0\r\nA: b\r\n\n", NULL, 0},
+    {"0\r\nA: b\n\r\n", NULL, 0},
+    {"0\r\nA:\rB: c\r\n\r\n", NULL, 0},
     {"0\r\nA b: c\r\n\r\n", NULL, 0},
     {"0\r\nTransfer-Encoding: chunked\r\n\r\n", NULL, 0},
     {"10000000000000000\r\n", NULL, 0},
@@ -376,7 +380,8 @@ read_chunks(const char *text, size_t len, size_t step, struct buf *body)
         assert_true(piece.len == 0 || (piece.data >= text + taken &&
                                        piece.data + piece.len <=
                                            text + taken + (size_t)n));
-        buf_append(body, piece.data, piece.len);
+        if (piece.len > 0)
+            buf_append(body, piece.data, piece.len);
         taken += (size_t)n;
     }
     if (n >= 0 && !http_chunks_done(chunks))

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,6 @@
 #include "connect/json_any.h"
 #include "filesystem.pb-c.h"
 #include "process.pb-c.h"
-#include "rest.pb-c.h"
 
 static void
 check_style(const void *message, enum json_style style, const char *want)
@@ -487,31 +487,29 @@ test_any(void **state)
 static void
 test_rest_style(void **state)
 {
-    Rest__Metrics metrics = REST__METRICS__INIT;
-    Rest__InitRequest init = REST__INIT_REQUEST__INIT;
+    CodecTest__Figures figures = CODEC_TEST__FIGURES__INIT;
 
     (void)state;
-    metrics.ts = 1755000000;
-    metrics.cpu_count = 2;
-    metrics.cpu_used_pct = 88.43;
-    metrics.mem_total = 18446744073709551615U;
-    check_style(&metrics, JSON_STYLE_REST,
+    check_style(&figures, JSON_STYLE_REST,
+                "{\"ts\":0,\"cpu_count\":0,\"cpu_used_pct\":0,"
+                "\"mem_total\":0,\"ready\":false,\"name\":\"\",\"parts\":[],"
+                "\"tags\":{}}");
+    figures.ts = 1755000000;
+    figures.cpu_count = 2;
+    figures.cpu_used_pct = 88.43;
+    figures.mem_total = 18446744073709551615U;
+    figures._note_case = CODEC_TEST__FIGURES___NOTE_NOTE;
+    figures.note = (char *)(uintptr_t) "";
+    check_style(&figures, JSON_STYLE_REST,
                 "{\"ts\":1755000000,\"cpu_count\":2,\"cpu_used_pct\":88.43,"
-                "\"mem_total_mib\":0,\"mem_used_mib\":0,"
-                "\"mem_total\":18446744073709551615,\"mem_used\":0,"
-                "\"mem_cache\":0,\"disk_used\":0,\"disk_total\":0}");
-    metrics = (Rest__Metrics)REST__METRICS__INIT;
-    metrics.cpu_used_pct = 100;
-    check_style(&metrics, JSON_STYLE_REST,
+                "\"mem_total\":18446744073709551615,\"ready\":false,"
+                "\"name\":\"\",\"parts\":[],\"tags\":{},\"note\":\"\"}");
+    figures = (CodecTest__Figures)CODEC_TEST__FIGURES__INIT;
+    figures.cpu_used_pct = 100;
+    check_style(&figures, JSON_STYLE_REST,
                 "{\"ts\":0,\"cpu_count\":0,\"cpu_used_pct\":100,"
-                "\"mem_total_mib\":0,\"mem_used_mib\":0,\"mem_total\":0,"
-                "\"mem_used\":0,\"mem_cache\":0,\"disk_used\":0,"
-                "\"disk_total\":0}");
-    check_style(&init, JSON_STYLE_REST,
-                "{\"env_vars\":{},\"default_user\":\"\","
-                "\"default_workdir\":\"\",\"hyperloop_ip\":\"\","
-                "\"ca_bundle\":\"\",\"volume_mounts\":[],"
-                "\"lifecycle_id\":\"\"}");
+                "\"mem_total\":0,\"ready\":false,\"name\":\"\",\"parts\":[],"
+                "\"tags\":{}}");
 }
 
 static void
@@ -519,10 +517,10 @@ test_exhausted_memory(void **state)
 {
     SCOPE(status_done) struct status st = {0};
     struct buf out = {.failed = true};
-    Rest__Metrics metrics = REST__METRICS__INIT;
+    CodecTest__Empty empty = CODEC_TEST__EMPTY__INIT;
 
     (void)state;
-    assert_int_equal(json_write(&metrics.base, JSON_STYLE_REST, &out, &st), -1);
+    assert_int_equal(json_write(&empty.base, JSON_STYLE_REST, &out, &st), -1);
     assert_int_equal(st.code, RPC_RESOURCE_EXHAUSTED);
 }
 

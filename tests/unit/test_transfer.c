@@ -20,22 +20,6 @@
 
 #define MIB (1024 * 1024)
 
-static struct file_claims *claims;
-
-static int
-setup(void **state)
-{
-    claims = file_claims_new();
-    return scratch_make(state);
-}
-
-static int
-teardown(void **state)
-{
-    file_claims_free(claims);
-    return scratch_remove(state);
-}
-
 /* A path that outlives the eight of scratch(). */
 static char *
 keep(const char *name)
@@ -54,7 +38,6 @@ writer(const char *path)
         .uid = getuid(),
         .gid = getgid(),
         .size_expected = -1,
-        .claims = claims,
     };
 }
 
@@ -826,5 +809,5 @@ main(void)
         cmocka_unit_test(test_send),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -28,8 +28,12 @@ def sanitized(binary):
 PR_CAPBSET_DROP, CAP_SYS_TIME = 24, 25
 
 
-def keep_the_clock():
-    """Make the agent unable to set the machine's clock, as POST /init would."""
+def prepare():
+    """What a service manager gives, and no right to set the clock (POST /init)."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    if os.geteuid() == 0:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_CAPBSET_DROP, CAP_SYS_TIME, 0, 0, 0) != 0 and os.geteuid() == 0:
         raise OSError(ctypes.get_errno(), "cannot drop CAP_SYS_TIME")
@@ -52,7 +56,7 @@ class Agent:
                 env=environment(),
                 umask=0o022,
                 start_new_session=True,
-                preexec_fn=keep_the_clock,
+                preexec_fn=prepare,
             )
         self.pid = self._child.pid
         try:

@@ -56,10 +56,13 @@ class Transcript:
         self._grown.set()
 
     async def has(self, wanted):
-        async with asyncio.timeout(PATIENCE):
-            while wanted not in self.value:
-                self._grown.clear()
-                await self._grown.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while wanted not in self.value:
+                    self._grown.clear()
+                    await self._grown.wait()
+        except TimeoutError:
+            pytest.fail(f"no {wanted!r} in {self.value!r}")
 
 
 async def until_gone(box, pid):

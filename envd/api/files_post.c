@@ -1,0 +1,424 @@
+/*
+ * POST /files: the loop gathers the body in slices, workers decode and write
+ * them.  While one slice is written the next is received; when both are full
+ * the client waits.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/files.h"
+#include "api/upload.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "envd.h"
+#include "http/accept.h"
+#include "http/exchange.h"
+#include "http/media_type.h"
+#include "limits.h"
+#include "loop/loop.h"
+#include "loop/worker.h"
+
+/* How long an upload waits for another one of the same file. */
+#define RETRY_FIRST_MS 2
+#define RETRY_MAX_MS   100
+
+/* One POST.  While a job runs, it alone uses what is marked (job). */
+struct post {
+    struct job job;
+    struct envd *envd;
+    struct http_exchange *x; /* NULL when it is answered or the client gone */
+    struct files_request request;
+    struct buf filling; /* what is received */
+    bool paused;
+    bool body_ended;
+    bool running; /* a job is under way */
+    bool last;    /* the slice of that job is the last one */
+    struct loop_timer retry;
+    int64_t retry_ms;
+
+    struct upload upload; /* (job) */
+    struct buf slice;     /* (job) */
+    enum upload_result result; /* (job) */
+};
+
+static struct post *
+post_of(struct job *job)
+{
+    return container_of(job, struct post, job);
+}
+
+static void
+post_free(struct post *p)
+{
+    loop_timer_cancel(&p->retry);
+    upload_done(&p->upload);
+    buf_done(&p->filling);
+    buf_done(&p->slice);
+    files_request_done(&p->request);
+    free(p);
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void
+run_abort(struct job *job)
+{
+    upload_abort(&post_of(job)->upload);
+}
+
+static void
+on_aborted(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    /* Not run only when the agent ends: a new file must vanish even then. */
+    if (job_cancelled(job))
+        upload_abort(&p->upload);
+    post_free(p);
+}
+
+/* The exchange is over; what is half written goes away, on a worker. */
+static void
+post_end(struct post *p)
+{
+    p->x = NULL;
+    if (p->running)
+        return; /* its `done` comes here again */
+    if (p->upload.writer.mode == FILE_WRITER_CLOSED) {
+        post_free(p);
+        return;
+    }
+    p->job = (struct job){.run = run_abort, .done = on_aborted};
+    /* No thread to be had, and no place to wait for one: try again. */
+    if (worker_submit(p->envd->workers, &p->job) < 0)
+        loop_timer_set(&p->retry, RETRY_MAX_MS);
+}
+
+static void
+fail(struct post *p, int http_status, const char *text)
+{
+    files_fail(&p->request, p->x, http_status, "%s", text);
+    post_end(p);
+}
+
+static void
+answer(struct post *p)
+{
+    SCOPE(buf_done) struct buf out = {0};
+
+    upload_answer(&p->upload, &out);
+    if (out.failed) {
+        fail(p, 507, "out of memory");
+        return;
+    }
+    http_add_header(p->x, "Content-Type", "application/json");
+    http_reply_buf(p->x, 200, &out);
+    files_log(&p->request, 200, NULL);
+    post_end(p);
+}
+
+/* ---- slices -------------------------------------------------------------- */
+
+static void
+run_slice(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    p->result = upload_run(&p->upload, &p->slice, p->last, job);
+}
+
+static void
+run_open(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    p->result = upload_open(&p->upload);
+}
+
+static void on_slice(struct job *job);
+
+static void
+start(struct post *p, void (*run)(struct job *job))
+{
+    p->job = (struct job){.run = run, .done = on_slice};
+    p->running = worker_submit(p->envd->workers, &p->job) == 0;
+    if (!p->running)
+        fail(p, 503, "too many file operations");
+}
+
+/* Give a worker what was received, if it is enough. */
+static void
+start_slice(struct post *p)
+{
+    struct buf empty = p->slice;
+
+    if (p->running ||
+        (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES && !p->body_ended))
+        return;
+    p->slice = p->filling;
+    p->filling = empty;
+    p->last = p->body_ended;
+    if (p->paused && !p->body_ended) {
+        p->paused = false;
+        http_body_resume(p->x);
+    }
+    start(p, run_slice);
+}
+
+/* What came of a slice, for a client that is still there. */
+static void
+on_result(struct post *p)
+{
+    switch (p->result) {
+    case UPLOAD_MORE:
+        buf_reset(&p->slice, LIMIT_TRANSFER_SLICE_BYTES * 2);
+        start_slice(p);
+        break;
+    case UPLOAD_DONE:
+        answer(p);
+        break;
+    case UPLOAD_BUSY:
+        p->retry_ms = MIN(p->retry_ms * 2, RETRY_MAX_MS);
+        loop_timer_set(&p->retry, p->retry_ms);
+        break;
+    case UPLOAD_FAILED:
+        fail(p, p->upload.http_status, status_message(&p->upload.st));
+        break;
+    }
+}
+
+static void
+on_slice(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    p->running = false;
+    if (p->x == NULL)
+        post_end(p);
+    else
+        on_result(p);
+}
+
+static void
+on_opened(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    p->running = false;
+    if (p->x == NULL) {
+        post_end(p);
+    } else if (p->result == UPLOAD_FAILED) {
+        fail(p, p->upload.http_status, status_message(&p->upload.st));
+    } else {
+        http_body_resume(p->x);
+    }
+}
+
+static void
+on_retry(struct loop_timer *t)
+{
+    struct post *p = container_of(t, struct post, retry);
+
+    if (p->x == NULL)
+        post_end(p);
+    else
+        start(p, run_slice);
+}
+
+/* ---- the body ------------------------------------------------------------ */
+
+static void
+on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
+{
+    struct post *p = ctx;
+
+    buf_append(&p->filling, data, len);
+    if (p->filling.failed) {
+        fail(p, 507, "out of memory");
+        return;
+    }
+    if (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES)
+        return;
+    if (p->running) {
+        p->paused = true;
+        http_body_pause(x);
+    } else {
+        start_slice(p);
+    }
+}
+
+static void
+on_body_end(struct http_exchange *x, void *ctx, int err)
+{
+    struct post *p = ctx;
+
+    (void)x;
+    if (err == -ETIMEDOUT) {
+        fail(p, 408, "error writing file: the body stalled");
+    } else if (err == -EBADMSG) {
+        fail(p, 400, "error writing file: malformed chunked encoding");
+    } else if (err != 0) {
+        fail(p, 500, "error writing file: unexpected EOF");
+    } else {
+        p->body_ended = true;
+        start_slice(p);
+    }
+}
+
+static void
+on_cancel(struct http_exchange *x, void *ctx)
+{
+    struct post *p = ctx;
+
+    (void)x;
+    /* A body that is complete is stored, whether or not its sender waits. */
+    if (p->running && !p->last)
+        job_cancel(&p->job);
+    post_end(p);
+}
+
+/* ---- the request --------------------------------------------------------- */
+
+/* Decide between a raw and a multipart body. */
+static int
+read_content_type(struct post *p, struct media_type *type)
+{
+    struct str header = http_header(p->x, "Content-Type");
+    int r = media_type_parse(header, type);
+    bool form;
+
+    if (str_eq(type->type, "application/octet-stream"))
+        return 0;
+    if (!str_starts(type->type, "multipart/")) {
+        files_fail(&p->request, p->x, 400,
+                   "unsupported content type: %.*s, expected "
+                   "multipart/form-data or application/octet-stream",
+                   (int)header.len, header.data != NULL ? header.data : "");
+        return -1;
+    }
+    p->upload.multipart = true;
+    form = str_eq(type->type, "multipart/form-data") ||
+           str_eq(type->type, "multipart/mixed");
+    if (form && r == 0)
+        return 0;
+    files_fail(&p->request, p->x, 500,
+               "error parsing multipart form: request Content-Type isn't "
+               "multipart/form-data");
+    return -1;
+}
+
+static int
+read_boundary(struct post *p, const struct media_type *type,
+              struct str *ret)
+{
+    char *boundary = NULL;
+    size_t len;
+
+    *ret = (struct str){0};
+    if (!p->upload.multipart)
+        return 0;
+    if (media_type_param(type, "boundary", &boundary, &len) < 0) {
+        files_fail(&p->request, p->x, 500,
+                   "error parsing multipart form: no multipart boundary param "
+                   "in Content-Type");
+        return -1;
+    }
+    *ret = (struct str){boundary, len};
+    return 0;
+}
+
+static int
+read_coding(struct post *p, bool *ret_gzip)
+{
+    struct str header = http_header(p->x, "Content-Encoding");
+    enum coding coding = content_coding(header);
+
+    *ret_gzip = coding == CODING_GZIP;
+    if (coding != CODING_NONE)
+        return 0;
+    files_fail(&p->request, p->x, 400,
+               "error decompressing request body: unsupported "
+               "Content-Encoding: %.*s, supported: [gzip]",
+               (int)header.len, header.data);
+    return -1;
+}
+
+/* What the worker needs, as its own. */
+static int
+prepare_upload(struct post *p, const struct media_type *type, bool gzip)
+{
+    struct upload *u = &p->upload;
+    struct str boundary;
+    int r;
+
+    if (read_boundary(p, type, &boundary) < 0)
+        return -1;
+    if (!u->multipart && p->request.path.data == NULL) {
+        files_fail(&p->request, p->x, 400,
+                   "path query parameter is required for raw body upload");
+        return -1;
+    }
+    u->path = p->request.path;
+    u->user = p->request.user.name;
+    u->home = p->request.user.home;
+    u->workdir = p->request.workdir;
+    u->uid = p->request.user.uid;
+    u->gid = p->request.user.gid;
+    u->content_length = http_request(p->x)->content_length;
+    r = upload_init(u, boundary, gzip);
+    free((char *)(uintptr_t)boundary.data);
+    if (r < 0)
+        files_fail(&p->request, p->x, u->http_status, "%s",
+                   status_message(&u->st));
+    return r;
+}
+
+/* All that is checked before the disk is looked at. */
+static int
+prepare(struct post *p)
+{
+    SCOPE(media_type_done) struct media_type type = {0};
+    bool gzip;
+
+    if (files_request_begin(&p->request, p->envd, p->x, /* write= */ true) <
+            0 ||
+        read_coding(p, &gzip) < 0 ||
+        files_request_user(&p->request, p->envd, p->x) < 0 ||
+        read_content_type(p, &type) < 0)
+        return -1;
+    return prepare_upload(p, &type, gzip);
+}
+
+void
+api_files_post(struct envd *e, struct http_exchange *x)
+{
+    static const struct http_handler handler = {
+        .on_body = on_body,
+        .on_body_end = on_body_end,
+        .on_cancel = on_cancel,
+    };
+    struct post *p = xcalloc(1, sizeof(*p));
+
+    p->envd = e;
+    p->x = x;
+    p->retry_ms = RETRY_FIRST_MS;
+    loop_timer_init(e->loop, &p->retry, on_retry);
+    if (prepare(p) < 0) {
+        post_free(p);
+        return;
+    }
+    http_accept(x, &handler, p);
+    /* A large file is opened first, so that a refusal needs no body. */
+    if (!p->upload.multipart && p->upload.gzip == NULL &&
+        p->upload.content_length > LIMIT_TRANSFER_SLICE_BYTES) {
+        p->job = (struct job){.run = run_open, .done = on_opened};
+        p->running = worker_submit(e->workers, &p->job) == 0;
+        if (!p->running)
+            fail(p, 503, "too many file operations");
+    } else {
+        http_body_resume(x);
+    }
+}

@@ -1,0 +1,71 @@
+/*
+ * JSON to messages.  The first byte of an input picks the message and the
+ * rules.  What was read and written once reads and writes to the same again,
+ * and so it does by way of binary.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/scope.h"
+#include "connect/codec.h"
+#include "connect/json_any.h"
+#include "connect/json_read.h"
+#include "connect/json_write.h"
+#include "message_types.h"
+
+#define ARENA_BYTES ((size_t)64 << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Encode `m` in `codec`, decode that, and check that it is written as `want`.
+ */
+static void
+check_round_trip(enum codec codec, const ProtobufCMessage *m,
+                 const struct buf *want)
+{
+    SCOPE(status_done) struct status st = {0};
+    SCOPE(arena_done) struct arena arena = {0};
+    SCOPE(buf_done) struct buf coded = {0};
+    SCOPE(buf_done) struct buf out = {0};
+    const ProtobufCMessage *back;
+
+    assert(codec_encode(codec, m, &coded, &st) == 0);
+    back = codec_decode(codec, m->descriptor, buf_data(&coded), coded.len,
+                        &arena, &st);
+    assert(back != NULL);
+    assert(json_write(back, JSON_STYLE_PROTO, &out, &st) == 0);
+    assert(out.len == want->len);
+    assert(memcmp(buf_data(&out), buf_data(want), out.len) == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const ProtobufCMessageDescriptor *desc;
+    SCOPE(status_done) struct status st = {0};
+    SCOPE(arena_done) struct arena arena = {.limit = ARENA_BYTES};
+    SCOPE(buf_done) struct buf out = {0};
+    SCOPE(scope_free) char *text = NULL;
+    enum json_rules rules;
+    const ProtobufCMessage *m;
+
+    if (size == 0)
+        return 0;
+    json_any_declare(message_types, ARRAY_LEN(message_types));
+    desc = message_types[data[0] % ARRAY_LEN(message_types)];
+    rules = (enum json_rules)(data[0] / ARRAY_LEN(message_types) % 3);
+    size--;
+    text = malloc(size > 0 ? size : 1);
+    memcpy(text, data + 1, size);
+    m = json_read(desc, text, size, rules, &arena, &st);
+    assert((m == NULL) == (st.code != RPC_OK));
+    if (m == NULL)
+        return 0;
+    assert(json_write(m, JSON_STYLE_PROTO, &out, &st) == 0);
+    check_round_trip(CODEC_JSON, m, &out);
+    check_round_trip(CODEC_PROTO, m, &out);
+    return 0;
+}
