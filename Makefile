@@ -59,6 +59,8 @@ GEN_H   := $(GEN_C:.c=.h)
 GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
 SRCS    := $(wildcard envd/*/*.c envd/envd.c)
+TEST_PROTOS := codec_test google/protobuf/any
+TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)
 OBJS    := $(SRCS:%.c=$B/%.o) $(GEN_O)
 UNIT    := $(patsubst tests/unit/%.c,$B/bin/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -73,16 +75,16 @@ $B/bin/envd: $B/envd/main.o $(OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
-$B/bin/test_%: $B/tests/unit/test_%.o $(OBJS)
+$B/bin/test_%: $B/tests/unit/test_%.o $(OBJS) $(TEST_O)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -static-pie,$(LDFLAGS_ALL)) $(ldflags.other) -o $@ $^ \
 	    $(LDLIBS_ALL) -lcmocka
 
-$B/bin/replay_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $(OBJS)
+$B/bin/replay_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $(OBJS) $(TEST_O)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
-$B/bin/fuzz_%: $B/tests/fuzz/fuzz_%.o $(OBJS)
+$B/bin/fuzz_%: $B/tests/fuzz/fuzz_%.o $(OBJS) $(TEST_O)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
 
@@ -103,6 +105,14 @@ $B/gen/%.pb-c.c $B/gen/%.pb-c.h: proto/%.proto
 	$(PROTOC) --c_out=$B/gen -I proto $(<:proto/%=%)
 $B/gen/%.o: $B/gen/%.c | $(GEN_H)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -w -c -o $@ $<
+$B/gen/test/%.pb-c.c $B/gen/test/%.pb-c.h: tests/unit/%.proto
+	@mkdir -p $B/gen/test
+	$(PROTOC) --c_out=$B/gen/test -I tests/unit -I proto $(<:tests/unit/%=%)
+$B/gen/test/%.o: $B/gen/test/%.c | $(GEN_H)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -w -c -o $@ $<
+$B/tests/%.o: tests/%.c | $(GEN_H) $(TEST_O:.o=.h)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -isystem $B/gen/test $(CFLAGS_ALL) -c -o $@ $<
 $B/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -c -o $@ $<

@@ -387,12 +387,6 @@ prepare(struct download *d)
                    (int)sent.len, sent.data, status_message(&st));
         return -1;
     }
-    if (memchr(sent.data, '\0', sent.len) != NULL) {
-        files_fail(r, d->x, 400,
-                   "error checking if path exists '%s': stat %s: %s", d->path,
-                   d->path, errno_text(EINVAL));
-        return -1;
-    }
     d->type = content_type_by_name(sent);
     d->accepts = accept_coding(http_header(d->x, "Accept-Encoding"));
     d->conditional = is_conditional(d->x);

@@ -203,6 +203,8 @@ done(struct job *job)
 
         call_set_ctx(c, NULL);
         rpc_log_done(c, "filesystem", j->what, failed ? &j->st : NULL);
+        if (j->legacy && !failed)
+            call_add_metadata(c, false, "X-E2B-Legacy-SDK", "true");
         if (failed)
             call_fail(c, &j->st);
         else
@@ -282,8 +284,6 @@ begin(struct call *c, const struct file_request *r)
     } else {
         j->uid = user.uid;
         j->gid = user.gid;
-        if (j->legacy)
-            call_add_metadata(c, false, "X-E2B-Legacy-SDK", "true");
         if (worker_submit(e->workers, &j->job) < 0) {
             (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
                              "too many file operations are waiting");

@@ -97,11 +97,6 @@ set_target(struct upload *u, struct str path)
                          status_message(&inner));
         return fail(u, 400);
     }
-    if (memchr(path.data, '\0', path.len) != NULL) {
-        (void)status_errno(&u->st, RPC_INVALID_ARGUMENT, EINVAL,
-                           "error getting file info: stat %s", u->target);
-        return fail(u, 400);
-    }
     return is_stored(u, u->target) ? fail_twice(u) : UPLOAD_MORE;
 }
 

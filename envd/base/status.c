@@ -114,6 +114,10 @@ rpc_code_name(enum rpc_code code)
 }
 
 /* Format into fresh memory of bounded size; NULL when there is none. */
+static char *format_message(const char *format, va_list args,
+                            const char *suffix)
+    __attribute__((format(printf, 1, 0)));
+
 static char *
 format_message(const char *format, va_list args, const char *suffix)
 {

@@ -69,6 +69,25 @@ input_decode(struct call *c, const struct envelope *e, struct status *st)
                         st);
 }
 
+static void init_end_stream(ProtobufCMessage *m);
+
+/* An object of which no field is known. */
+static const ProtobufCMessageDescriptor end_stream_descriptor = {
+    .magic = PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+    .name = "connect.EndStream",
+    .short_name = "EndStream",
+    .c_name = "EndStream",
+    .package_name = "connect",
+    .sizeof_message = sizeof(ProtobufCMessage),
+    .message_init = init_end_stream,
+};
+
+static void
+init_end_stream(ProtobufCMessage *m)
+{
+    *m = (ProtobufCMessage){.descriptor = &end_stream_descriptor};
+}
+
 /*
  * A client's end-of-stream envelope: in Connect a JSON object, of which
  * nothing is used.  Returns -1 with `st` set.
@@ -76,14 +95,6 @@ input_decode(struct call *c, const struct envelope *e, struct status *st)
 static int
 input_check_end(struct call *c, const struct envelope *e, struct status *st)
 {
-    static const ProtobufCMessageDescriptor empty = {
-        .magic = PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-        .name = "connect.EndStream",
-        .short_name = "EndStream",
-        .c_name = "EndStream",
-        .package_name = "connect",
-        .sizeof_message = sizeof(ProtobufCMessage),
-    };
     struct status why = {0};
     struct arena arena = {0};
     uint8_t *data = e->data;
@@ -94,8 +105,8 @@ input_check_end(struct call *c, const struct envelope *e, struct status *st)
     if (input_inflate(c, (e->flags & ENVELOPE_COMPRESSED) != 0, &data, &len,
                       st) < 0)
         return -1;
-    if (json_read(&empty, (char *)data, len, JSON_RULES_PROTO, &arena, &why) ==
-        NULL)
+    if (json_read(&end_stream_descriptor, (char *)data, len, JSON_RULES_PROTO,
+                  &arena, &why) == NULL)
         (void)status_set(st, RPC_INTERNAL, "unmarshal end stream message: %s",
                          status_message(&why));
     arena_done(&arena);

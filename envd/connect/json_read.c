@@ -183,7 +183,10 @@ read_any(struct reader *r, ProtobufCMessage *m)
     result = find_type_url(r, &url);
     if (result <= 0)
         return result < 0 ? -1 : json_skip(&r->c);
-    type = url.data != NULL ? json_any_type(url) : NULL;
+    /* A type's name needs no escapes, and those of this one still stand. */
+    type = url.data != NULL && memchr(url.data, '\\', url.len) == NULL
+               ? json_any_type(url)
+               : NULL;
     if (type == NULL)
         return json_value_error(&r->c, offset,
                                 "Any of an unknown or missing @type");

@@ -200,6 +200,7 @@ read_string(struct reader *r, const ProtobufCFieldDescriptor *f, char **ret)
 {
     uint8_t *bytes;
     size_t len;
+    char *s;
 
     if (read_bytes(r, &bytes, &len) < 0)
         return -1;
@@ -209,9 +210,10 @@ read_string(struct reader *r, const ProtobufCFieldDescriptor *f, char **ret)
     if (memchr(bytes, '\0', len) != NULL)
         return status_set(r->st, RPC_INVALID_ARGUMENT,
                           "string field contains a NUL byte: %s", f->name);
-    memmove(bytes - 1, bytes, len);
-    bytes[len - 1] = '\0';
-    *ret = (char *)bytes - 1;
+    s = (char *)bytes - 1;
+    memmove(s, bytes, len);
+    s[len] = '\0';
+    *ret = s;
     return 0;
 }
 

@@ -90,7 +90,7 @@ file_reader_read(struct file_reader *r, struct buf *out, size_t max)
     uint8_t *p = buf_reserve(out, max);
     size_t done = 0;
 
-    if (p == NULL)
+    if (p == NULL && max > 0)
         return -ENOMEM;
     if (r->size < 0)
         max = (size_t)MIN((int64_t)max, r->left);

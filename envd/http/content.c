@@ -268,6 +268,8 @@ content_sniff(const uint8_t *data, size_t len)
     const char *type;
     size_t blank = 0;
 
+    if (len == 0)
+        return "text/plain" UTF8;
     if (len > CONTENT_SNIFF_BYTES)
         len = CONTENT_SNIFF_BYTES;
     while (blank < len && memchr("\t\n\f\r ", data[blank], 5) != NULL)

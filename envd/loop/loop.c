@@ -169,7 +169,8 @@ loop_timer_set(struct loop_timer *t, int64_t ms)
 {
     struct timeval tv;
 
-    ms = MIN(MAX(ms, (int64_t)0), (int64_t)TEN_YEARS_MS);
+    ms = MAX(ms, (int64_t)0);
+    ms = MIN(ms, (int64_t)TEN_YEARS_MS);
     tv.tv_sec = ms / 1000;
     tv.tv_usec = ms % 1000 * 1000;
     (void)evtimer_add(&t->ev, &tv);

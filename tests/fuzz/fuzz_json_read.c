@@ -14,39 +14,16 @@
 #include "connect/json_any.h"
 #include "connect/json_read.h"
 #include "connect/json_write.h"
-#include "message_types.h"
-
-#define ARENA_BYTES ((size_t)64 << 20)
+#include "messages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Encode `m` in `codec`, decode that, and check that it is written as `want`.
- */
-static void
-check_round_trip(enum codec codec, const ProtobufCMessage *m,
-                 const struct buf *want)
-{
-    SCOPE(status_done) struct status st = {0};
-    SCOPE(arena_done) struct arena arena = {0};
-    SCOPE(buf_done) struct buf coded = {0};
-    SCOPE(buf_done) struct buf out = {0};
-    const ProtobufCMessage *back;
-
-    assert(codec_encode(codec, m, &coded, &st) == 0);
-    back = codec_decode(codec, m->descriptor, buf_data(&coded), coded.len,
-                        &arena, &st);
-    assert(back != NULL);
-    assert(json_write(back, JSON_STYLE_PROTO, &out, &st) == 0);
-    assert(out.len == want->len);
-    assert(memcmp(buf_data(&out), buf_data(want), out.len) == 0);
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const ProtobufCMessageDescriptor *desc;
     SCOPE(status_done) struct status st = {0};
-    SCOPE(arena_done) struct arena arena = {.limit = ARENA_BYTES};
+    SCOPE(arena_done) struct arena arena = {.limit = MESSAGE_ARENA_BYTES};
     SCOPE(buf_done) struct buf out = {0};
     SCOPE(scope_free) char *text = NULL;
     enum json_rules rules;

@@ -388,7 +388,7 @@ test_get(void **state)
         {"connect=v2&encoding=json&message={}",
          "HTTP/1.1 400 Bad Request\r\nVary: Accept-Encoding\r\n"
          "Accept-Encoding: gzip\r\nContent-Type: application/json\r\n"
-         "Content-Length: 76\r\n\r\n{\"code\":\"invalid_argument\","
+         "Content-Length: 74\r\n\r\n{\"code\":\"invalid_argument\","
          "\"message\":\"connect must be \\\"v1\\\": got \\\"v2\\\"\"}"},
     };
     int fd = dial();

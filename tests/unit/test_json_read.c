@@ -434,6 +434,8 @@ static const struct read_case anys[] = {
      "!(offset 7): Any of an unknown or missing @type"},
     {KINDS, "{\"any\":{\"aBool\":true}}",
      "!(offset 7): Any of an unknown or missing @type"},
+    {KINDS, "{\"any\":{\"@type\":\"\\u0000\\/codec_test.Empty\"}}",
+     "!(offset 7): Any of an unknown or missing @type"},
     {KINDS, "{\"any\":{\"@type\":1}}",
      "!(offset 7): Any of an unknown or missing @type"},
     {KINDS, "{\"any\":{\"@type\":\"/codec_test.Kinds\",\"aBool\":1}}",

@@ -1,11 +1,18 @@
 /*
  * The messages that the codecs' harnesses read and write: every request, the
- * answers worth it, and the field kinds that these lack.
+ * answers worth it, and the field kinds that these lack; and the check that
+ * both harnesses make.
  */
-#ifndef ENVD_TESTS_MESSAGE_TYPES_H
-#define ENVD_TESTS_MESSAGE_TYPES_H
+#ifndef ENVD_TESTS_MESSAGES_H
+#define ENVD_TESTS_MESSAGES_H
 
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/scope.h"
 #include "codec_test.pb-c.h"
+#include "connect/codec.h"
 #include "filesystem.pb-c.h"
 #include "process.pb-c.h"
 #include "rest.pb-c.h"
@@ -39,5 +46,29 @@ static const ProtobufCMessageDescriptor *const message_types[] = {
     &filesystem__list_dir_response__descriptor,
     &filesystem__watch_dir_response__descriptor,
 };
+
+#define MESSAGE_ARENA_BYTES ((size_t)64 << 20)
+
+/* Encode `m` in `codec`, decode that, and check that its JSON is `want`. */
+static void
+check_round_trip(enum codec codec, const ProtobufCMessage *m,
+                 const struct buf *want)
+{
+    SCOPE(status_done) struct status st = {0};
+    SCOPE(arena_done) struct arena arena = {0};
+    SCOPE(buf_done) struct buf coded = {0};
+    SCOPE(buf_done) struct buf out = {0};
+    const ProtobufCMessage *back;
+
+    assert(buf_reserve(&coded, 1) != NULL); /* even an empty one has memory */
+    assert(codec_encode(codec, m, &coded, &st) == 0);
+    back = codec_decode(codec, m->descriptor, buf_data(&coded), coded.len,
+                        &arena, &st);
+    assert(back != NULL);
+    assert(codec_encode(CODEC_JSON, back, &out, &st) == 0);
+    assert(out.len == want->len);
+    assert(out.len == 0 ||
+           memcmp(buf_data(&out), buf_data(want), out.len) == 0);
+}
 
 #endif
