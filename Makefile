@@ -108,8 +108,8 @@ $B/gen/%.o: $B/gen/%.c | $(GEN_H)
 $B/gen/test/%.pb-c.c $B/gen/test/%.pb-c.h: tests/unit/%.proto
 	@mkdir -p $B/gen/test
 	$(PROTOC) --c_out=$B/gen/test -I tests/unit -I proto $(<:tests/unit/%=%)
-$B/gen/test/%.o: $B/gen/test/%.c | $(GEN_H)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -w -c -o $@ $<
+$B/gen/test/%.o: $B/gen/test/%.c | $(GEN_H) $(TEST_O:.o=.h)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -I$B/gen/test -w -c -o $@ $<
 $B/tests/%.o: tests/%.c | $(GEN_H) $(TEST_O:.o=.h)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) -isystem $B/gen/test $(CFLAGS_ALL) -c -o $@ $<

@@ -3,11 +3,14 @@
  * make larger than these is refused with an answer that names the limit.
  * `--dump-config` prints this table.
  */
+/*
+ * The compiler's <limits.h> looks for the C library's and finds us first, also
+ * when we are included already: hence before the guard.
+ */
+#include_next <limits.h>
+
 #ifndef ENVD_LIMITS_H
 #define ENVD_LIMITS_H
-
-/* The compiler's <limits.h> looks for the C library's and finds us first. */
-#include_next <limits.h>
 
 /* X(name, value, unit, what it bounds) */
 #define LIMITS_TABLE(X)                                                        \

@@ -3,6 +3,7 @@
  *
  * Messages are encoded in place, into the buffer of the connection.
  */
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -223,6 +224,7 @@ call_answer_end(struct call *c, const struct status *st)
 {
     switch (c->type->protocol) {
     case PROTOCOL_CONNECT_UNARY:
+        assert(st != NULL && "a unary call ends well by its message");
         end_connect_unary(c, st);
         return;
     case PROTOCOL_CONNECT_STREAM:

@@ -157,8 +157,8 @@ timeout_parse_grpc(struct str value, struct rpc_timeout *ret, struct status *st)
     } units[] = {
         {'n', 1},
         {'u', 1000},
-        {'m', 1000 * 1000},
-        {'S', 1000 * 1000 * 1000},
+        {'m', 1000LL * 1000},
+        {'S', 1000LL * 1000 * 1000},
         {'M', 60LL * 1000 * 1000 * 1000},
         {'H', 3600LL * 1000 * 1000 * 1000},
     };

@@ -271,12 +271,12 @@ inflate_rest(struct gzip_inflate *g, const uint8_t *in, size_t len, size_t max,
              struct buf *out)
 {
     const size_t before = out->len;
-    size_t step = inflate_guess(in, len, max);
+    size_t step = MAX(inflate_guess(in, len, max), GZIP_OUT_STEP);
 
     for (;;) {
         /* One byte of room beyond `max` shows that there is more. */
         size_t left = max - (out->len - before) + 1;
-        size_t room = MIN(MAX(step, GZIP_OUT_STEP), left);
+        size_t room = MIN(step, left);
         uint8_t *to = buf_reserve(out, room);
         enum gzip_fault fault;
         size_t written;
@@ -291,7 +291,7 @@ inflate_rest(struct gzip_inflate *g, const uint8_t *in, size_t len, size_t max,
             return GZIP_TOO_LARGE;
         if (written < room && len == 0)
             return gzip_inflate_end(g);
-        step = out->len - before;
+        step = MAX(out->len - before, GZIP_OUT_STEP);
     }
 }
 

@@ -156,10 +156,13 @@ add_param(struct media_type *m, const struct media_param *p)
 int
 media_type_parse(struct str text, struct media_type *ret)
 {
-    char *out = malloc(text.len + 1);
+    char *out;
     int r;
 
-    *ret = (struct media_type){.mem = out};
+    *ret = (struct media_type){0};
+    if (text.len == 0)
+        return -EINVAL;
+    out = ret->mem = malloc(text.len + 1);
     if (out == NULL)
         return -ENOMEM;
     r = take_type(&text, &out, &ret->type);

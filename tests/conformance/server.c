@@ -69,11 +69,11 @@ static bool
 write_started(uint16_t port)
 {
     static char host[] = "127.0.0.1";
-    Connectrpc__Conformance__V1__ServerCompatResponse r =
-        CONNECTRPC__CONFORMANCE__V1__SERVER_COMPAT_RESPONSE__INIT;
+    Connectrpc__Conformance__V1__ServerCompatResponse r;
     uint8_t message[64] = {0};
     size_t len;
 
+    connectrpc__conformance__v1__server_compat_response__init(&r);
     r.host = host;
     r.port = port;
     len = connectrpc__conformance__v1__server_compat_response__pack(

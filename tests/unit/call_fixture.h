@@ -43,8 +43,9 @@ config_of(const ProtobufCMessage *m)
 static void
 send_text(struct call *c, char *text)
 {
-    Process__ProcessConfig m = PROCESS__PROCESS_CONFIG__INIT;
+    Process__ProcessConfig m;
 
+    process__process_config__init(&m);
     m.cmd = text;
     call_send(c, &m.base);
 }
@@ -173,9 +174,10 @@ on_message(struct call *c, const ProtobufCMessage *message)
 static void
 on_messages_end(struct call *c)
 {
-    Process__ProcessConfig m = PROCESS__PROCESS_CONFIG__INIT;
+    Process__ProcessConfig m;
     char text[32];
 
+    process__process_config__init(&m);
     (void)snprintf(text, sizeof(text), "%u", now.collected);
     m.cmd = text;
     if (call_method(c)->kind == RPC_CLIENT_STREAM) {
