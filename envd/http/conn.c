@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "http/peer.h"
 #include "limits.h"
 
 /* Rounds of one connection's work before others have their turn. */
@@ -328,7 +329,7 @@ conn_wants_input(const struct http_conn *c)
     return false;
 }
 
-/* When it has waited too long for the peer; 0 for never. */
+/* When the phase has lasted too long; 0 for never. */
 static int64_t
 conn_deadline(const struct http_conn *c)
 {
@@ -354,16 +355,61 @@ conn_deadline(const struct http_conn *c)
     return 0;
 }
 
-/* Have the timer fire at the deadline or before, which then sets it anew. */
+/* Have the timer fire when it is needed or before, which then sets it anew. */
 static void
 conn_set_timer(struct http_conn *c)
 {
-    int64_t deadline = conn_deadline(c);
+    int64_t at = conn_deadline(c);
 
-    if (deadline == 0 || (c->timer_at != 0 && c->timer_at <= deadline))
+    if (at == 0 || (c->check_at != 0 && c->check_at < at))
+        at = c->check_at;
+    if (at == 0 || (c->timer_at != 0 && c->timer_at <= at))
         return;
-    c->timer_at = deadline;
-    loop_timer_set(&c->timer, deadline - c->now);
+    c->timer_at = at;
+    loop_timer_set(&c->timer, at - c->now);
+}
+
+/* Output has been on its way for a while: did the peer get it? */
+static void
+conn_check_output(struct http_conn *c)
+{
+    int64_t stall_ms = c->server->limits.write_stall_ms;
+
+    c->check_at = 0;
+    switch (peer_output(c->fd, stall_ms)) {
+    case PEER_HAS_ALL:
+        break;
+    case PEER_TAKES_TIME:
+        c->check_at = c->now + stall_ms;
+        break;
+    case PEER_SAYS_NOTHING:
+        conn_gone(c);
+        break;
+    }
+}
+
+/* The phase has lasted too long. */
+static void
+conn_expire(struct http_conn *c)
+{
+    switch (c->phase) {
+    case CONN_HEAD:
+        if (c->head_since == 0)
+            conn_kill(c);
+        else
+            conn_refuse(c, 408, NULL);
+        break;
+    case CONN_EXCHANGE:
+        c->x.body_err = -ETIMEDOUT;
+        break;
+    case CONN_DRAIN:
+    case CONN_CLOSING:
+    case CONN_LINGER:
+        conn_kill(c);
+        break;
+    case CONN_DEAD:
+        break;
+    }
 }
 
 /* Go on in the next turn. */
@@ -425,7 +471,7 @@ conn_work(struct http_conn *c)
         return;
     /* Input that nobody wants now may also have been the peer's reset. */
     if (!conn_input_keep(c) ||
-        (c->events && c->readable && conn_is_reset(c))) {
+        (c->events && c->readable && peer_is_reset(c->fd))) {
         conn_gone(c);
         return;
     }
@@ -463,31 +509,11 @@ on_time(struct loop_timer *t)
 
     c->timer_at = 0;
     c->now = loop_now_ms();
-    if (deadline == 0)
-        return;
-    if (c->now < deadline) {
-        conn_set_timer(c);
-        return;
-    }
-    switch (c->phase) {
-    case CONN_HEAD:
-        if (c->head_since == 0)
-            conn_kill(c);
-        else
-            conn_refuse(c, 408, NULL);
-        break;
-    case CONN_EXCHANGE:
-        c->x.body_err = -ETIMEDOUT;
-        break;
-    case CONN_DRAIN:
-    case CONN_CLOSING:
-    case CONN_LINGER:
-        conn_kill(c);
-        break;
-    case CONN_DEAD:
-        break;
-    }
-    conn_wake(c);
+    if (c->check_at != 0 && c->now >= c->check_at)
+        conn_check_output(c);
+    if (deadline != 0 && c->now >= deadline)
+        conn_expire(c);
+    conn_work(c);
 }
 
 void

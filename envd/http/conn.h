@@ -106,6 +106,7 @@ struct http_conn {
     int64_t timer_at;   /* when the timer fires, 0: it is not set */
     int64_t since;      /* phase begun, or a byte of an awaited body came */
     int64_t head_since; /* first byte of an incomplete head, else 0 */
+    int64_t check_at;   /* when to ask what became of output, 0: no need */
 
     /* Input: `at` is what lies at hand, in the scratch or in `kept`. */
     struct buf kept;
@@ -189,9 +190,6 @@ void conn_consume(struct http_conn *c, size_t len);
  * -EBADMSG for bad framing.  `body_done` is set behind the last piece.
  */
 int conn_body_next(struct http_conn *c, struct str *ret_piece);
-
-/* Whether the peer reset the connection, asked without reading from it. */
-bool conn_is_reset(const struct http_conn *c);
 
 /* output.c */
 

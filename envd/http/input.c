@@ -4,7 +4,6 @@
  * unfinished head or a pipelined request, is copied into its own buffer.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/scope.h"
@@ -104,12 +103,4 @@ conn_body_next(struct http_conn *c, struct str *ret_piece)
     conn_consume(c, (size_t)taken);
     c->body_done = http_chunks_done(c->chunks);
     return 1;
-}
-
-bool
-conn_is_reset(const struct http_conn *c)
-{
-    struct pollfd p = {.fd = c->fd};
-
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
 }

@@ -67,6 +67,8 @@ conn_flush(struct http_conn *c)
 
         if (n >= 0) {
             conn_sent(c, (size_t)n);
+            if (c->check_at == 0)
+                c->check_at = c->now + c->server->limits.write_stall_ms;
         } else if (errno == EAGAIN) {
             c->write_blocked = true;
             loop_io_arm(&c->writable);

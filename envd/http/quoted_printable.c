@@ -40,7 +40,7 @@ end_line(struct quoted_printable *q, struct buf *out)
     if (q->escape_len == 2)
         buf_append(out, q->escape, 2);
     if (q->escape_len != 1)
-        buf_append(out, "\r\n" + (cr ? 0 : 1), cr ? 2 : 1);
+        buf_append_str(out, cr ? "\r\n" : "\n");
     q->escape_len = 0;
     q->blanks_len = 0;
 }

@@ -182,15 +182,13 @@ set_option(int fd, int level, int name, int value)
 
 /* What accepted sockets inherit; sockets other than TCP refuse some of it. */
 static void
-set_inherited_options(const struct http_server *s, int fd)
+set_inherited_options(int fd)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_SECONDS);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-               (int)s->limits.write_stall_ms);
 }
 
 int
@@ -204,7 +202,7 @@ http_server_listen_fd(struct http_server *s, int fd)
         return r;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
-    set_inherited_options(s, fd);
+    set_inherited_options(fd);
     if (listen(fd, BACKLOG) < 0)
         return -errno;
     l = xcalloc(1, sizeof(*l));

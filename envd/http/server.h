@@ -27,7 +27,7 @@ struct http_limits {
     int64_t head_timeout_ms;
     int64_t idle_timeout_ms;
     int64_t body_stall_ms;
-    int64_t write_stall_ms;
+    int64_t write_stall_ms; /* of a peer that acknowledges nothing */
     int64_t linger_ms;
 };
 

@@ -337,54 +337,63 @@ life_new(struct process *p, const struct spawn_spec *spec,
 }
 
 static struct process *
-process_new(struct process_table *t, const struct spawn_spec *spec,
-            const struct spawn_child *child, int64_t deadline_ms)
+process_new(struct process_table *t, bool pty)
 {
     struct process *p = xcalloc(1, sizeof(*p));
 
     p->table = t;
     p->state = PROCESS_STARTING;
-    p->pid = child->pid;
-    p->pty = spec->pty;
+    p->pty = pty;
     output_init(&p->output, t->loop, &t->pool, &t->set);
     p->output.on_settled = on_settled;
-    if (spec->pty) {
+    return p;
+}
+
+/* It has a child now. */
+static void
+process_adopt(struct process *p, const struct spawn_child *child)
+{
+    p->pid = child->pid;
+    if (p->pty) {
         output_open(&p->output, child->tty_fd, PROCESS_PTY);
     } else {
         output_open(&p->output, child->stdout_fd, PROCESS_STDOUT);
         output_open(&p->output, child->stderr_fd, PROCESS_STDERR);
     }
-    p->life = life_new(p, spec, child, deadline_ms);
-    return p;
+    table_add(p->table, p);
 }
 
 int
+// NOLINTNEXTLINE(readability-function-size): each caller knows all of them
 process_start(struct process_table *t, const struct spawn_spec *spec,
               const char *tag, int64_t deadline_ms, void *config,
               void (*config_free)(void *config), struct process **ret,
               struct status *st)
 {
     SCOPE(scope_free) struct spawn_spec *copy = NULL;
-    SCOPE(scope_free) char *tag_copy = NULL;
     struct spawn_child child;
     struct process *p;
 
     if (t->live_count >= t->set.processes_max)
         return status_set(st, RPC_RESOURCE_EXHAUSTED,
                           "%zu processes are running already", t->live_count);
+    p = process_new(t, spec->pty);
     copy = spawn_spec_copy(spec);
-    tag_copy = tag != NULL ? strdup(tag) : NULL;
-    if (copy == NULL || (tag != NULL && tag_copy == NULL))
+    p->tag = tag != NULL ? strdup(tag) : NULL;
+    if (copy == NULL || (tag != NULL && p->tag == NULL)) {
+        process_free(p);
         return status_set(st, RPC_RESOURCE_EXHAUSTED,
                           "no memory to start a process");
-    if (spawn(spec, &child, st) < 0)
+    }
+    if (spawn(spec, &child, st) < 0) {
+        process_free(p);
         return -1;
-    p = process_new(t, spec, &child, deadline_ms);
+    }
+    p->life = life_new(p, spec, &child, deadline_ms);
     p->life->spec = TAKE_PTR(copy);
-    p->tag = TAKE_PTR(tag_copy);
     p->config = config;
     p->config_free = config_free;
-    table_add(t, p);
+    process_adopt(p, &child);
     *ret = p;
     return 0;
 }

@@ -27,6 +27,8 @@
 /* A test that waits longer has failed. */
 #define PATIENCE_MS 60000
 
+#define KIB ((size_t)1024)
+
 #define UNUSED __attribute__((unused))
 
 struct fixture {
@@ -55,8 +57,8 @@ struct client {
 };
 
 static const struct process_settings fixture_settings = {
-    .ring_bytes = 256 * 1024,
-    .rings_bytes = 16 * 1024 * 1024,
+    .ring_bytes = 256 * KIB,
+    .rings_bytes = 16384 * KIB,
     .processes_max = 256,
     .retained_max = 4096,
     .retained_min = 1024,
@@ -210,12 +212,12 @@ client_done(struct client *c)
         buf_done(&c->out[i]);
 }
 
-UNUSED static const char *
+UNUSED static char *
 client_text(struct client *c, enum process_source source)
 {
     buf_append_byte(&c->out[source], 0);
     buf_truncate(&c->out[source], c->out[source].len - 1);
-    return (const char *)buf_data(&c->out[source]);
+    return (char *)buf_data(&c->out[source]);
 }
 
 UNUSED static bool

@@ -13,11 +13,14 @@
 #include "base/fd.h"
 #include "process/table.h"
 
+/* Long enough for a script to get where it waits. */
+#define DEADLINE_MS 1500
+
 /* The numbers that a script printed, one a line. */
 static size_t
 pids_of(struct client *c, enum process_source source, pid_t *ret, size_t max)
 {
-    char *at = (char *)(uintptr_t)client_text(c, source);
+    char *at = client_text(c, source);
     size_t count = 0;
 
     while (*at != '\0' && count < max) {
@@ -93,7 +96,7 @@ kill_and_check(struct fixture *f, size_t i, bool pty, bool by_deadline)
     pid_t pids[8];
 
     spec.pty = pty;
-    p = start_spec(f, &spec, NULL, by_deadline ? 400 : 0);
+    p = start_spec(f, &spec, NULL, by_deadline ? DEADLINE_MS : 0);
     client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
     while (!by_deadline &&
            pids_of(&c, source, pids, ARRAY_LEN(pids)) < trees[i].count)
@@ -131,8 +134,11 @@ test_trees(void **state)
     while (pids_of(&other, PROCESS_STDOUT, pids, 1) < 1)
         run_for(&f, 2);
     for (size_t i = 0; i < ARRAY_LEN(trees); i++)
-        for (int how = 0; how < 3; how++)
-            kill_and_check(&f, i, how == 1, how == 2);
+        for (int pty = 0; pty < 2; pty++)
+            kill_and_check(&f, i, pty == 1, false);
+    kill_and_check(&f, 1, false, true);
+    kill_and_check(&f, 3, true, true);
+    kill_and_check(&f, 4, false, true);
     assert_true(is_alive((pid_t)process_pid(bystander)));
     assert_true(is_alive(pids[0]));
     assert_int_equal(process_signal(bystander, SIGKILL, &st), 0);

@@ -95,7 +95,7 @@ test_small_costs_little(void **state)
     assert_int_equal(put(&n, PROCESS_STDOUT, 100), 100);
     assert_true(pool.bytes <= 1024);
     assert_int_equal(put(&n, PROCESS_STDOUT, 1000), 1000);
-    assert_true(pool.bytes <= 8 * 1024);
+    assert_true(pool.bytes <= 8192);
     check_content(&n);
     ring_done(&n.ring);
     assert_int_equal(pool.bytes, 0);
