@@ -80,9 +80,9 @@ struct http_exchange {
     bool silence_ok;
     bool half_close_told;
 
-    bool begun;        /* the answer */
-    bool chunked;      /* its framing */
-    bool bodiless;     /* its body is dropped */
+    bool begun;         /* the answer */
+    bool chunked;       /* its framing */
+    bool bodiless;      /* its body is dropped */
     bool ends_by_close; /* its framing: the end of the connection */
     bool ended;
     bool aborted;
@@ -162,11 +162,21 @@ void conn_work(struct http_conn *c);
 /* Work at the end of this turn, or go on if it runs already. */
 void conn_wake(struct http_conn *c);
 
+void conn_set_phase(struct http_conn *c, enum conn_phase phase);
+
+/* Close the socket; the memory goes at the end of the turn. */
+void conn_kill(struct http_conn *c);
+
 /* The peer is gone: tell the handler, and close. */
 void conn_gone(struct http_conn *c);
 
 /* conn_gone() now, or when its handler has returned. */
 void conn_cut(struct http_conn *c);
+
+/* steps.c */
+
+/* Do one thing with what is at hand; false when nothing is to be done now. */
+bool conn_step(struct http_conn *c);
 
 /* Answer with an error of the protocol and close behind it. */
 void conn_refuse(struct http_conn *c, int status, const char *why);

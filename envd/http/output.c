@@ -57,10 +57,10 @@ int
 conn_flush(struct http_conn *c)
 {
     /* A head whose file is about to be sent by a worker goes with it. */
-    int more = c->phase == CONN_EXCHANGE && c->x.await_writable &&
-                       c->x.answer_left > 0
-                   ? MSG_MORE
-                   : 0;
+    int more =
+        c->phase == CONN_EXCHANGE && c->x.await_writable && c->x.answer_left > 0
+            ? MSG_MORE
+            : 0;
 
     while (conn_pending(c) > 0 && !c->write_blocked) {
         ssize_t n = conn_send(c, MSG_NOSIGNAL | MSG_DONTWAIT | more);

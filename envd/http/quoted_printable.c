@@ -26,8 +26,10 @@ is_plain(char c)
 static void
 flush(struct quoted_printable *q, struct buf *out)
 {
-    buf_append(out, q->escape, q->escape_len);
-    buf_append(out, q->blanks, q->blanks_len);
+    if (q->escape_len > 0)
+        buf_append(out, q->escape, q->escape_len);
+    if (q->blanks_len > 0)
+        buf_append(out, q->blanks, q->blanks_len);
     q->escape_len = 0;
     q->blanks_len = 0;
 }
@@ -93,7 +95,8 @@ quoted_printable_decode(struct quoted_printable *q, struct str in,
         while (run < in.len && q->escape_len == 0 && q->blanks_len == 0 &&
                is_plain(in.data[run]))
             run++;
-        buf_append(out, in.data + i, run - i);
+        if (run > i)
+            buf_append(out, in.data + i, run - i);
         i = run;
         if (i < in.len && take_byte(q, in.data[i++], out) < 0)
             return -EBADMSG;

@@ -2,7 +2,6 @@
  * The answer's half of an exchange: its head, its framing, its end.
  */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,7 +11,7 @@
 #include "limits.h"
 
 /* Bodies from here on are moved to the socket's queue, not copied. */
-#define MOVE_BYTES (16 * 1024)
+#define MOVE_BYTES 16384U
 
 /* Room before a piece for its size in hexadecimal, CR and LF. */
 #define CHUNK_HEAD 10
@@ -73,8 +72,8 @@ exchange_keeps(struct http_exchange *x)
     if (c->body_done)
         return true;
     /* Nobody knows whether a body follows that was waiting for a 100. */
-    return !x->expect_continue && (c->chunks != NULL ||
-                                   c->body_left <= LIMIT_HTTP_DRAIN_BYTES);
+    return !x->expect_continue &&
+           (c->chunks != NULL || c->body_left <= LIMIT_HTTP_DRAIN_BYTES);
 }
 
 static char *

@@ -50,7 +50,7 @@ on_next_turn(struct loop_timer *t)
     size_t count = 0;
 
     TAILQ_FOREACH (c, &s->busy, busy_link)
-        count++;
+    count++;
     for (; count > 0 && (c = TAILQ_FIRST(&s->busy)) != NULL; count--) {
         TAILQ_REMOVE(&s->busy, c, busy_link);
         c->busy = false;
@@ -98,12 +98,11 @@ http_server_set_limits(struct http_server *s, const struct http_limits *limits)
 static void
 refuse(int fd)
 {
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\n"
-        "Content-Length: 23\r\n"
-        "Connection: close\r\n\r\n"
-        "503 Service Unavailable";
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                 "Content-Type: text/plain; charset=utf-8\r\n"
+                                 "Content-Length: 23\r\n"
+                                 "Connection: close\r\n\r\n"
+                                 "503 Service Unavailable";
     uint8_t rest[4096];
 
     (void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -17,9 +17,9 @@
 
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
 #define CHUNKED    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define UNAVAILABLE                                                            \
-    "HTTP/1.1 503 Service Unavailable\r\n"                                     \
-    "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 23\r\n"        \
+#define UNAVAILABLE                                                     \
+    "HTTP/1.1 503 Service Unavailable\r\n"                              \
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 23\r\n" \
     "Connection: close\r\n\r\n503 Service Unavailable"
 
 static void
@@ -704,8 +704,8 @@ test_idle_timeout_closes_silently(void **state)
 static void
 test_body_stall(void **state)
 {
-    static const char post[] = "POST /hold HTTP/1.1\r\n" HOST
-                               "Content-Length: 5\r\n\r\n";
+    static const char post[] =
+        "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n";
     struct http_limits limits = patient;
     struct http_exchange *silent;
     int fds[3];

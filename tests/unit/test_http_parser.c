@@ -176,7 +176,8 @@ static const struct head_case heads[] = {
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n"
      "Content-Length: 5\r\n\r\n",
      501, "unsupported transfer encoding"},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \x0b" "chunked\r\n\r\n",
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \x0b"
+     "chunked\r\n\r\n",
      400, NULL},
     {"POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", 400,
      NULL},
@@ -296,9 +297,8 @@ test_head_with_nul(void **state)
 
         assert_int_equal(http_head_scan(&scan, texts[i].data, texts[i].len),
                          texts[i].len);
-        assert_int_equal(http_head_parse(parser, texts[i], items, FIELDS, &head,
-                                         &why),
-                         400);
+        assert_int_equal(
+            http_head_parse(parser, texts[i], items, FIELDS, &head, &why), 400);
     }
 }
 
@@ -377,9 +377,9 @@ read_chunks(const char *text, size_t len, size_t step, struct buf *body)
         if (n < 0)
             break;
         assert_true((size_t)n <= given - taken);
-        assert_true(piece.len == 0 || (piece.data >= text + taken &&
-                                       piece.data + piece.len <=
-                                           text + taken + (size_t)n));
+        assert_true(piece.len == 0 ||
+                    (piece.data >= text + taken &&
+                     piece.data + piece.len <= text + taken + (size_t)n));
         if (piece.len > 0)
             buf_append(body, piece.data, piece.len);
         taken += (size_t)n;
@@ -430,9 +430,9 @@ test_chunk_overhead_is_bounded(void **state)
         for (int n = 0; n < LIMIT_HTTP_HEAD_BYTES; n++)
             buf_append_byte(&text, '0');
         buf_append_byte(&text, '0');
-        assert_int_equal(read_chunks((char *)buf_data(&text), text.len, 1000,
-                                     &body),
-                         -EBADMSG);
+        assert_int_equal(
+            read_chunks((char *)buf_data(&text), text.len, 1000, &body),
+            -EBADMSG);
         buf_done(&text);
         buf_done(&body);
     }

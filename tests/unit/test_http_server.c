@@ -157,12 +157,12 @@ static const struct {
     const char *path;
     void (*serve)(struct http_exchange *x);
 } routes[] = {
-    {"/health", serve_health},    {"/echo", serve_echo},
-    {"/early", serve_early},      {"/stream", serve_stream},
+    {"/health", serve_health},     {"/echo", serve_echo},
+    {"/early", serve_early},       {"/stream", serve_stream},
     {"/trailers", serve_trailers}, {"/known", serve_known},
-    {"/short", serve_short},      {"/abort", serve_abort},
-    {"/headers", serve_headers},  {"/method", serve_method},
-    {"/close", serve_close},      {"/304", serve_not_modified},
+    {"/short", serve_short},       {"/abort", serve_abort},
+    {"/headers", serve_headers},   {"/method", serve_method},
+    {"/close", serve_close},       {"/304", serve_not_modified},
 };
 
 static void
@@ -185,11 +185,11 @@ on_request(struct http_exchange *x, void *ctx)
 #define CLOSE "Connection: close\r\n"
 
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
-#define FORBIDDEN                                                              \
-    "HTTP/1.1 403 Forbidden\r\n" PLAIN "X-Content-Type-Options: nosniff\r\n"   \
+#define FORBIDDEN                                                            \
+    "HTTP/1.1 403 Forbidden\r\n" PLAIN "X-Content-Type-Options: nosniff\r\n" \
     "Content-Length: 3\r\n"
-#define BAD_REQUEST                                                            \
-    "HTTP/1.1 400 Bad Request\r\n" PLAIN "Content-Length: 15\r\n" CLOSE        \
+#define BAD_REQUEST                                                     \
+    "HTTP/1.1 400 Bad Request\r\n" PLAIN "Content-Length: 15\r\n" CLOSE \
     "\r\n400 Bad Request"
 
 static const struct {
@@ -259,7 +259,8 @@ static const struct {
      "HTTP/1.1 200 OK\r\nX-B: 2\r\nX-AB: 5\r\nContent-Length: 1\r\n\r\nv",
      false},
     {"FOO /method HTTP/1.1\r\n" HOST "\r\n",
-     "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 5\r\n\r\nFOO 0", false},
+     "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 5\r\n\r\nFOO 0",
+     false},
     {"PATCH /method HTTP/1.1\r\n" HOST "\r\n",
      "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nPATCH 5", false},
     {"SOURCE /method HTTP/1.1\r\n" HOST "\r\n",
@@ -412,8 +413,8 @@ say_early(int fd, size_t promised, size_t len)
 {
     struct buf text = {0};
 
-    buf_appendf(&text, "POST /early HTTP/1.1\r\n" HOST
-                       "Content-Length: %zu\r\n\r\n",
+    buf_appendf(&text,
+                "POST /early HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
                 promised);
     memset(buf_reserve(&text, len), 'x', len);
     buf_commit(&text, len);
@@ -455,7 +456,8 @@ test_long_unread_body_closes_without_loss(void **state)
 
     /* the same for a length that shows only in the end */
     fd = dial();
-    say(fd, "POST /early HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    say(fd,
+        "POST /early HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < LIMIT_HTTP_DRAIN_BYTES / 1024 + 1; i++) {
         static const char kib[1024 + 1] = {'x'};
 
