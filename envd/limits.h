@@ -18,9 +18,10 @@
     X(HTTP_HEADERS, 128, "headers", "header lines of one request (431)")       \
     X(HTTP_HEAD_TIMEOUT_MS, 10 * 1000, "ms", "from the first byte of a head")  \
     X(HTTP_IDLE_TIMEOUT_MS, 640 * 1000, "ms", "a connection between requests") \
-    X(HTTP_BODY_STALL_MS, 60 * 1000, "ms", "no byte of a body that is awaited") \
+    X(HTTP_BODY_STALL_MS, 60 * 1000, "ms",                                     \
+      "no byte of a body that is awaited")                                     \
     X(HTTP_WRITE_STALL_MS, 30 * 1000, "ms",                                    \
-      "a peer that acknowledges nothing")                   \
+      "a peer that acknowledges nothing")                                      \
     X(HTTP_DRAIN_BYTES, 256 * 1024, "bytes", "unread body after an answer")    \
     X(HTTP_LINGER_MS, 1000, "ms", "write side shut, before the close")         \
     X(HTTP_CONNECTIONS, 4096, "connections", "beyond: 503 and close")          \
@@ -32,7 +33,7 @@
     X(RPC_INFLATE_RATIO, 1100, "times", "inflated size over compressed size")  \
     X(RPC_DEFLATE_BYTES, 256 * 1024, "bytes",                                  \
       "a message that is compressed; larger ones are sent plain")              \
-    X(RPC_NESTING, 10000, "levels", "nested JSON values or messages")            \
+    X(RPC_NESTING, 10000, "levels", "nested JSON values or messages")          \
     X(RPC_ERROR_TEXT_BYTES, 4096, "bytes", "text of one error message")        \
     X(PROCESSES, 4096, "processes", "alive at once (resource_exhausted)")      \
     X(PROCESS_INPUT_BYTES, 1024 * 1024, "bytes",                               \
@@ -53,7 +54,8 @@
     X(WALK_OPEN_DIRS, 32, "descriptors", "directories a tree walk holds open") \
     X(LIST_ANSWER_BYTES, 256 * 1024 * 1024, "bytes",                           \
       "encoded answer of one ListDir (resource_exhausted)")                    \
-    X(TRANSFER_SLICE_BYTES, 256 * 1024, "bytes", "one read or write of a file") \
+    X(TRANSFER_SLICE_BYTES, 256 * 1024, "bytes",                               \
+      "one read or write of a file")                                           \
     X(TRANSFER_DEVICE_BYTES, 16 * 1024 * 1024, "bytes", "read of a device")    \
     X(UPLOAD_FILES, 16384, "files", "of one multipart upload")                 \
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \

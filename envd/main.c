@@ -165,7 +165,7 @@ dump_config(const struct envd_options *o)
                  o->cgroup_root, o->not_firecracker ? "true" : "false",
                  o->no_cgroups ? "true" : "false", o->port,
                  o->verbose ? "true" : "false");
-#define X(name, value, unit, what)                                             \
+#define X(name, value, unit, what) \
     (void)printf("%-22s %10d %-12s %s\n", #name, LIMIT_##name, unit, what);
     LIMITS_TABLE(X)
 #undef X

@@ -21,11 +21,11 @@
 #include "security/access.h"
 #include "security/user.h"
 
-#define EXPOSED_HEADERS                                                        \
-    "Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin, Location, "           \
+#define EXPOSED_HEADERS                                              \
+    "Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin, Location, " \
     "Cache-Control, X-Content-Type-Options"
 
-#define PREFLIGHT_VARY                                                         \
+#define PREFLIGHT_VARY \
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 struct rest_route {
@@ -63,8 +63,7 @@ api_error(struct http_exchange *x, int status, const char *format, ...)
     len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     buf_appendf(&body, "{\"code\":%d,\"message\":", status);
-    json_write_string(&body, text,
-                      MIN((size_t)MAX(len, 0), sizeof(text) - 1));
+    json_write_string(&body, text, MIN((size_t)MAX(len, 0), sizeof(text) - 1));
     buf_append_str(&body, "}\n");
     http_add_header(x, "Content-Type", "application/json; charset=utf-8");
     http_add_header(x, "X-Content-Type-Options", "nosniff");
@@ -86,7 +85,7 @@ add_echo(struct http_exchange *x, const char *name, struct str value)
 static bool
 cors_knows(struct str method)
 {
-    static const char *const known[] = {"HEAD", "GET",    "POST",   "PUT",
+    static const char *const known[] = {"HEAD",  "GET",    "POST",   "PUT",
                                         "PATCH", "DELETE", "OPTIONS"};
 
     for (size_t i = 0; i < ARRAY_LEN(known); i++)

@@ -35,8 +35,8 @@ files_http_status(enum rpc_code code)
 static void
 log_path(struct log_line *line, const struct files_request *r)
 {
-    SCOPE(scope_free) char *path =
-        r->path.data != NULL ? str_dup(r->path) : NULL;
+    SCOPE(scope_free)
+    char *path = r->path.data != NULL ? str_dup(r->path) : NULL;
 
     log_str(line, "path", path != NULL ? path : "");
 }

@@ -34,8 +34,8 @@ struct download {
     struct envd *envd;
     struct http_exchange *x; /* NULL when the client is gone */
     struct files_request request;
-    char *path;           /* resolved; owned */
-    const char *type;     /* (job) static */
+    char *path;       /* resolved; owned */
+    const char *type; /* (job) static */
     struct accept_coding accepts;
     bool conditional; /* asks for a range, or under a condition */
     bool running;     /* a job is under way */
@@ -359,8 +359,8 @@ on_cancel(struct http_exchange *x, void *ctx)
 static bool
 is_conditional(const struct http_exchange *x)
 {
-    static const char *const names[] = {
-        "Range", "If-Modified-Since", "If-None-Match", "If-Range"};
+    static const char *const names[] = {"Range", "If-Modified-Since",
+                                        "If-None-Match", "If-Range"};
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (http_header(x, names[i]).len > 0)

@@ -39,8 +39,8 @@ struct post {
     struct loop_timer retry;
     int64_t retry_ms;
 
-    struct upload upload; /* (job) */
-    struct buf slice;     /* (job) */
+    struct upload upload;      /* (job) */
+    struct buf slice;          /* (job) */
     enum upload_result result; /* (job) */
 };
 
@@ -311,8 +311,7 @@ read_content_type(struct post *p, struct media_type *type)
 }
 
 static int
-read_boundary(struct post *p, const struct media_type *type,
-              struct str *ret)
+read_boundary(struct post *p, const struct media_type *type, struct str *ret)
 {
     char *boundary = NULL;
     size_t len;

@@ -34,8 +34,8 @@ input_call_free(struct input_call *ic)
 }
 
 static struct input_call *
-input_call_new(struct call *c, void (*on_done)(struct process_input *in,
-                                               struct status *st))
+input_call_new(struct call *c,
+               void (*on_done)(struct process_input *in, struct status *st))
 {
     struct input_call *ic = xcalloc(1, sizeof(*ic));
 

@@ -341,8 +341,8 @@ fill_spec(struct call *c, const Process__StartRequest *r,
         .groups = user->groups,
         .group_count = user->group_count,
         .pty = r->_pty_case == PROCESS__START_REQUEST___PTY_PTY,
-        .stdin_open = r->_stdin_case != PROCESS__START_REQUEST___STDIN_STDIN ||
-                      r->stdin,
+        .stdin_open =
+            r->_stdin_case != PROCESS__START_REQUEST___STDIN_STDIN || r->stdin,
         .cgroup_fd = -1,
     };
     if (spec->pty && r->pty->size != NULL) {
@@ -377,12 +377,11 @@ start(struct call *c, const Process__StartRequest *r,
         (void)status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
         goto out;
     }
-    result = process_start(e->processes, &spec,
-                           r->_tag_case == PROCESS__START_REQUEST___TAG_TAG
-                               ? r->tag
-                               : NULL,
-                           call_timeout_ms(c, /* connect_only= */ true), copy,
-                           config_free, ret, st);
+    result = process_start(
+        e->processes, &spec,
+        r->_tag_case == PROCESS__START_REQUEST___TAG_TAG ? r->tag : NULL,
+        call_timeout_ms(c, /* connect_only= */ true), copy, config_free, ret,
+        st);
     if (result == 0)
         copy = NULL;
 out:

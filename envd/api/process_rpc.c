@@ -22,8 +22,8 @@ process_rpc_select(struct envd *e, const Process__ProcessSelector *selector,
     struct process_table *t = e->processes;
     struct process *p = NULL;
 
-    if (selector == NULL ||
-        selector->selector_case == PROCESS__PROCESS_SELECTOR__SELECTOR__NOT_SET) {
+    if (selector == NULL || selector->selector_case ==
+                                PROCESS__PROCESS_SELECTOR__SELECTOR__NOT_SET) {
         (void)status_set(st, RPC_UNIMPLEMENTED,
                          "invalid input type *process.ProcessSelector");
         return NULL;
@@ -33,8 +33,8 @@ process_rpc_select(struct envd *e, const Process__ProcessSelector *selector,
         if (p == NULL && retained)
             p = process_retained_by_pid(t, selector->pid);
         if (p == NULL)
-            (void)status_set(st, RPC_NOT_FOUND,
-                             "process with pid %u not found", selector->pid);
+            (void)status_set(st, RPC_NOT_FOUND, "process with pid %u not found",
+                             selector->pid);
         return p;
     }
     p = process_by_tag(t, str_from(selector->tag));

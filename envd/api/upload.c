@@ -256,8 +256,8 @@ take_unquoted(struct upload *u, int err)
         return fail_quoted(u, err);
     if (u->unquoted.len == 0)
         return UPLOAD_MORE;
-    r = take_content(u, (struct str){(const char *)buf_data(&u->unquoted),
-                                     u->unquoted.len});
+    r = take_content(
+        u, (struct str){(const char *)buf_data(&u->unquoted), u->unquoted.len});
     if (r == UPLOAD_MORE)
         r = flush_pending(u);
     buf_reset(&u->unquoted, LIMIT_TRANSFER_SLICE_BYTES);
@@ -424,8 +424,7 @@ finish(struct upload *u)
 enum upload_result
 upload_run(struct upload *u, struct buf *slice, bool last, struct job *job)
 {
-    enum upload_result r =
-        u->committing ? commit_file(u) : UPLOAD_MORE;
+    enum upload_result r = u->committing ? commit_file(u) : UPLOAD_MORE;
 
     while (r == UPLOAD_MORE) {
         if (u->block.len == 0)

@@ -30,8 +30,8 @@ struct upload_file {
 
 /* An upload; the first group is set by upload_init(). */
 struct upload {
-    struct str path;      /* of the query, absent when the parts name theirs */
-    const char *user;     /* these are borrowed */
+    struct str path;  /* of the query, absent when the parts name theirs */
+    const char *user; /* these are borrowed */
     const char *home;
     const char *workdir;
     uid_t uid;
@@ -50,10 +50,10 @@ struct upload {
     bool in_part;  /* a part that is stored, not skipped */
     char *skipped; /* name of the first part that was not */
 
-    char *target; /* resolved path of the file being written */
-    struct str pending;    /* its first bytes, while it is not open */
-    bool committing;       /* it is complete, but another upload has it */
-    bool raw_done;         /* the file of a raw body is stored */
+    char *target;       /* resolved path of the file being written */
+    struct str pending; /* its first bytes, while it is not open */
+    bool committing;    /* it is complete, but another upload has it */
+    bool raw_done;      /* the file of a raw body is stored */
     struct file_writer writer;
 
     struct arena arena; /* of the paths of stored files */

@@ -17,11 +17,11 @@
 #include <string.h>
 
 struct buf {
-    uint8_t *mem;  /* the allocation */
-    size_t off;    /* consumed bytes at its front */
-    size_t len;    /* bytes of content, from mem + off */
-    size_t cap;    /* size of the allocation, bytes */
-    bool failed;   /* memory was exhausted: content is incomplete */
+    uint8_t *mem; /* the allocation */
+    size_t off;   /* consumed bytes at its front */
+    size_t len;   /* bytes of content, from mem + off */
+    size_t cap;   /* size of the allocation, bytes */
+    bool failed;  /* memory was exhausted: content is incomplete */
 };
 
 /* First byte of the content; valid until the buffer is changed. */

@@ -62,8 +62,7 @@ arena_grow(struct arena *a, size_t size)
         want = ARENA_BLOCK_MAX;
     if (want < size)
         want = size;
-    if (a->limit != 0 &&
-        (ckd_add(&total, a->total, size) || total > a->limit))
+    if (a->limit != 0 && (ckd_add(&total, a->total, size) || total > a->limit))
         return NULL;
     if (ckd_add(&total, want, sizeof(*b)))
         return NULL;

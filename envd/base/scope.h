@@ -36,18 +36,18 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof(*(a)))
 
-#define MIN(a, b)               \
-    ({                          \
-        __auto_type a_ = (a);   \
-        __auto_type b_ = (b);   \
-        a_ < b_ ? a_ : b_;      \
+#define MIN(a, b)             \
+    ({                        \
+        __auto_type a_ = (a); \
+        __auto_type b_ = (b); \
+        a_ < b_ ? a_ : b_;    \
     })
 
-#define MAX(a, b)               \
-    ({                          \
-        __auto_type a_ = (a);   \
-        __auto_type b_ = (b);   \
-        a_ > b_ ? a_ : b_;      \
+#define MAX(a, b)             \
+    ({                        \
+        __auto_type a_ = (a); \
+        __auto_type b_ = (b); \
+        a_ > b_ ? a_ : b_;    \
     })
 
 #endif

@@ -47,8 +47,7 @@ int status_set(struct status *st, enum rpc_code code, const char *format, ...)
  * err  an errno value, positive
  */
 int status_errno(struct status *st, enum rpc_code code, int err,
-                 const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Move the content of `from` into `to`, which loses its own. */
 void status_move(struct status *to, struct status *from);

@@ -130,8 +130,7 @@ error_json(struct buf *out, const struct status *st,
         append_json_str(out, status_message(st));
     }
     if (end != NULL && !STAILQ_EMPTY(&end->details)) {
-        STAILQ_FOREACH(d, &end->details, link)
-        {
+        STAILQ_FOREACH (d, &end->details, link) {
             buf_append_str(out, between);
             buf_append_str(out, "{\"type\":");
             append_json_str(out, d->type);
@@ -151,8 +150,7 @@ trailer_is_first_of_name(const struct error_end *end,
 {
     const struct error_trailer *before;
 
-    STAILQ_FOREACH(before, &end->trailers, link)
-    {
+    STAILQ_FOREACH (before, &end->trailers, link) {
         if (before == t)
             return true;
         if (strcasecmp(before->name, t->name) == 0)
@@ -168,8 +166,7 @@ append_metadata(struct buf *out, const struct error_end *end)
     const struct error_trailer *t;
     const char *between = "{";
 
-    STAILQ_FOREACH(t, &end->trailers, link)
-    {
+    STAILQ_FOREACH (t, &end->trailers, link) {
         const struct error_trailer *same;
         const char *comma = ":[";
 
@@ -254,8 +251,7 @@ append_status_details(struct buf *out, const struct status *st,
     append_varint(&packed, (uint64_t)st->code);
     append_bytes_field(&packed, 2, status_message(st),
                        strlen(status_message(st)));
-    STAILQ_FOREACH(d, &end->details, link)
-    {
+    STAILQ_FOREACH (d, &end->details, link) {
         SCOPE(buf_done) struct buf any = {0};
         SCOPE(buf_done) struct buf url = {0};
 
@@ -313,8 +309,7 @@ error_grpc_trailers(const struct status *st, const struct error_end *end,
         append_status_details(&text, st, end);
         emit(&text, "Grpc-Status-Details-Bin", each, ctx);
     }
-    STAILQ_FOREACH(t, &end->trailers, link)
-    {
+    STAILQ_FOREACH (t, &end->trailers, link) {
         buf_append(&text, t->value, value_len(t->value));
         emit(&text, t->name, each, ctx);
     }

@@ -16,7 +16,7 @@ file_claim_take(struct file_claim *claim, dev_t dev, ino_t ino)
     if (claim->held)
         return true;
     (void)pthread_mutex_lock(&lock);
-    LIST_FOREACH(other, &held, link)
+    LIST_FOREACH (other, &held, link)
         if (other->ino == ino && other->dev == dev)
             break;
     if (other == NULL) {

@@ -51,8 +51,8 @@ copy_by_hand(struct copy *c, off_t at, size_t len)
     if (got < 0)
         return -errno;
     while (done < got) {
-        ssize_t n = pwrite(c->to_fd, c->buffer + done, (size_t)(got - done),
-                           at + done);
+        ssize_t n =
+            pwrite(c->to_fd, c->buffer + done, (size_t)(got - done), at + done);
 
         if (n < 0 && errno != EINTR)
             return -errno;

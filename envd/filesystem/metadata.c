@@ -73,8 +73,8 @@ read_one(const char *path, const char *name, struct arena *arena,
 
 /* Read the values of those names in a list that are ours. */
 static size_t
-read_listed(const char *path, const char *list, size_t len,
-            struct arena *arena, struct metadata **ret)
+read_listed(const char *path, const char *list, size_t len, struct arena *arena,
+            struct metadata **ret)
 {
     const char *end = list + len;
     struct metadata *all;

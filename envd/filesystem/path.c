@@ -179,8 +179,8 @@ path_resolve(struct str path, const char *user, const char *home,
     } else if (path.len > 0 && path.data[0] == '/') {
         home = NULL;
     }
-    text = home != NULL ? join(*home != '\0' ? home : "/", path)
-                        : str_dup(path);
+    text =
+        home != NULL ? join(*home != '\0' ? home : "/", path) : str_dup(path);
     if (text == NULL)
         return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
     *ret = text;

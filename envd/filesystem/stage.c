@@ -129,8 +129,8 @@ stage_move(int stage_fd, int to_fd, int64_t len)
         /* Free what is copied, and try again once per progress made. */
         if (!is_full(n) || cut == at)
             return (int)n;
-        if (fallocate(stage_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      cut, at - cut) < 0)
+        if (fallocate(stage_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, cut,
+                      at - cut) < 0)
             return (int)n;
         cut = at;
     }

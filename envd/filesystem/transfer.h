@@ -25,7 +25,7 @@
 
 /* A file open for reading; end it with file_reader_done(). */
 struct file_reader {
-    int fd;      /* owned, -1 when unset */
+    int fd;       /* owned, -1 when unset */
     int64_t size; /* bytes; -1 when it shows only by reading to the end */
     int64_t left; /* of a size that is not known: bytes still allowed */
     struct timespec mtime;

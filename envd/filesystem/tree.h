@@ -43,8 +43,7 @@ int tree_list(const char *path, uint32_t depth, const struct entry_names *names,
  * `failed to create directory: mkdir P: …`) and the code is internal, or
  * resource_exhausted for ENOSPC and EDQUOT.
  */
-int tree_ensure_dirs(const char *path, uid_t uid, gid_t gid,
-                     struct status *st);
+int tree_ensure_dirs(const char *path, uid_t uid, gid_t gid, struct status *st);
 
 /* MakeDir: refuses what exists, then as tree_ensure_dirs(). */
 int tree_make_dir(const char *path, uid_t uid, gid_t gid, struct status *st);
@@ -56,14 +55,13 @@ int tree_make_dir(const char *path, uid_t uid, gid_t gid, struct status *st);
  *
  * uid, gid  owner of the parents made
  */
-int tree_move(const char *source, const char *destination, uid_t uid,
-              gid_t gid, const atomic_bool *cancel, struct status *st);
+int tree_move(const char *source, const char *destination, uid_t uid, gid_t gid,
+              const atomic_bool *cancel, struct status *st);
 
 /*
  * Remove recursively; a missing path is success.  Goes on past what cannot be
  * removed and reports the first failure.  Refuses the root, by whatever path.
  */
-int tree_remove(const char *path, const atomic_bool *cancel,
-                struct status *st);
+int tree_remove(const char *path, const atomic_bool *cancel, struct status *st);
 
 #endif

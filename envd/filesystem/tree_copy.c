@@ -113,8 +113,8 @@ copy_hard_link(struct copier *c, const struct statx *info, int dir_fd,
     }
     link = xcalloc(1, sizeof(*link));
     *link = key;
-    link->path = str_dup(
-        (struct str){(const char *)buf_data(&c->path), c->path.len});
+    link->path =
+        str_dup((struct str){(const char *)buf_data(&c->path), c->path.len});
     if (link->path == NULL ||
         tsearch(link, &c->hard_links, compare_links) == NULL) {
         hard_link_free(link);
@@ -233,8 +233,7 @@ copy_one(struct copier *c, int from_fd, const char *name, int to_fd,
     struct statx info;
     int r;
 
-    if (statx(from_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &info) <
-        0)
+    if (statx(from_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &info) < 0)
         return errno == ENOENT ? 0 : -errno;
     if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
         return -EBUSY;
@@ -256,8 +255,8 @@ static int
 leave(struct copier *c)
 {
     struct level *level = &c->levels[c->from.depth - 1];
-    int r = copy_file_attributes(walk_fd(&c->from), &level->info,
-                                 walk_fd(&c->to));
+    int r =
+        copy_file_attributes(walk_fd(&c->from), &level->info, walk_fd(&c->to));
     int up;
 
     dirents_done(&level->dirents);
@@ -298,7 +297,8 @@ int
 tree_copy_at(int from_fd, const char *name, int to_fd, const char *to_name,
              const atomic_bool *cancel)
 {
-    SCOPE(copier_done) struct copier c = {
+    SCOPE(copier_done)
+    struct copier c = {
         .cancel = cancel,
         .to_fd = to_fd,
         .batch = malloc(DIRENTS_BATCH_BYTES),

@@ -131,8 +131,7 @@ visit(struct list *l, const char *name, struct status *st)
     dir.real = text_of(&l->real);
     if (dir.real == NULL)
         return -ENOMEM;
-    r = entry_get_at(&dir, name, text_of(&l->shown), l->names, &l->scratch,
-                     &e);
+    r = entry_get_at(&dir, name, text_of(&l->shown), l->names, &l->scratch, &e);
     if (r < 0)
         return is_local(r) ? 0 : r;
     if (l->visitor->on_entry(l->visitor, &e, st) < 0)
@@ -225,7 +224,8 @@ tree_list(const char *path, uint32_t depth, const struct entry_names *names,
           struct tree_visitor *visitor, const atomic_bool *cancel,
           struct status *st)
 {
-    SCOPE(list_done) struct list l = {
+    SCOPE(list_done)
+    struct list l = {
         .names = names,
         .cancel = cancel,
         .visitor = visitor,

@@ -17,8 +17,8 @@
  *            prefix of `path` that was made here together with all below it; 0
  *            when none was
  */
-int tree_make_missing(const char *path, uid_t uid, gid_t gid,
-                      size_t *ret_first, struct status *st);
+int tree_make_missing(const char *path, uid_t uid, gid_t gid, size_t *ret_first,
+                      struct status *st);
 
 /* Remove what tree_make_missing() made, as far as it is empty. */
 void tree_unmake(const char *path, size_t first);

@@ -57,8 +57,8 @@ place_open(const char *path, struct place *ret)
     ret->name = str_dup((struct str){path + start, end - start});
     if (ret->dir == NULL || ret->name == NULL)
         return -ENOMEM;
-    ret->dir_fd = open(start > 0 ? ret->dir : ".",
-                       O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ret->dir_fd =
+        open(start > 0 ? ret->dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return ret->dir_fd < 0 ? -errno : 0;
 }
 
@@ -68,8 +68,8 @@ place_open(const char *path, struct place *ret)
  * file (a bind mount), with which nothing is to be done.
  */
 static int
-check_ends(const struct place *from, const char *source,
-           const struct place *to, bool *ret_replaces)
+check_ends(const struct place *from, const char *source, const struct place *to,
+           bool *ret_replaces)
 {
     struct statx info;
     struct statx there;
@@ -78,8 +78,8 @@ check_ends(const struct place *from, const char *source,
         return -EBUSY;
     if (faccessat(from->dir_fd, ".", W_OK, AT_EACCESS) < 0)
         return -errno;
-    if (statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW,
-              STATX_BASIC_STATS, &info) < 0)
+    if (statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
+              &info) < 0)
         return -errno;
     if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
         return -EBUSY;
@@ -192,11 +192,10 @@ fail(const char *source, const char *destination, int err, struct status *st)
         return status_errno(st, RPC_NOT_FOUND, err,
                             "source file not found: rename %s %s", source,
                             destination);
-    return status_errno(st,
-                        err == ENOSPC || err == EDQUOT ? RPC_RESOURCE_EXHAUSTED
-                                                       : RPC_INTERNAL,
-                        err, "error renaming: rename %s %s", source,
-                        destination);
+    return status_errno(
+        st,
+        err == ENOSPC || err == EDQUOT ? RPC_RESOURCE_EXHAUSTED : RPC_INTERNAL,
+        err, "error renaming: rename %s %s", source, destination);
 }
 
 int

@@ -68,8 +68,8 @@ note(struct removal *r, int err)
     if (r->err != 0)
         return;
     r->err = err;
-    r->err_path = str_dup(
-        (struct str){(const char *)buf_data(&r->path), r->path.len});
+    r->err_path =
+        str_dup((struct str){(const char *)buf_data(&r->path), r->path.len});
 }
 
 /* Whether a failure concerns one entry, and not the walk. */
@@ -244,7 +244,8 @@ int
 tree_remove_at(int dir_fd, const char *name, const char *shown,
                const atomic_bool *cancel, char **ret_path)
 {
-    SCOPE(removal_done) struct removal r = {
+    SCOPE(removal_done)
+    struct removal r = {
         .cancel = cancel,
         .root_fd = dir_fd,
         .batch = malloc(DIRENTS_BATCH_BYTES),

@@ -21,9 +21,9 @@ struct walk_level {
 int
 walk_open(int dir_fd, const char *name)
 {
-    int fd = openat(dir_fd, name,
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK |
-                        O_CLOEXEC);
+    int fd =
+        openat(dir_fd, name,
+               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     return fd < 0 ? -errno : fd;
 }

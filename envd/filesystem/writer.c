@@ -141,8 +141,7 @@ choose_over_old(struct file_writer *w, bool whole, struct status *st)
         return choose_direct(w, st);
     if (whole)
         return choose_whole(w, st);
-    if (w->size_expected > 0 && room(w) < w->size_expected &&
-        claim(w))
+    if (w->size_expected > 0 && room(w) < w->size_expected && claim(w))
         return choose_direct(w, st);
     return choose_stage(w, st);
 }
@@ -194,8 +193,7 @@ leave_stage(struct file_writer *w, struct status *st)
 {
     int r;
 
-    if (w->old.st_blocks == 0 ||
-        !claim(w))
+    if (w->old.st_blocks == 0 || !claim(w))
         return fail_full(w, st);
     r = stage_move(w->stage_fd, w->fd, w->written);
     fd_close(&w->stage_fd);

@@ -139,9 +139,23 @@ content_type_by_name(struct str path)
 
 /* Tags that begin a page, after white space, ended by a blank or `>`. */
 static const char *const html_tags[] = {
-    "<!DOCTYPE HTML", "<HTML", "<HEAD",  "<SCRIPT", "<IFRAME", "<H1",
-    "<DIV",           "<FONT", "<TABLE", "<A",      "<STYLE",  "<TITLE",
-    "<B",             "<BODY", "<BR",    "<P",      "<!--",
+    "<!DOCTYPE HTML",
+    "<HTML",
+    "<HEAD",
+    "<SCRIPT",
+    "<IFRAME",
+    "<H1",
+    "<DIV",
+    "<FONT",
+    "<TABLE",
+    "<A",
+    "<STYLE",
+    "<TITLE",
+    "<B",
+    "<BODY",
+    "<BR",
+    "<P",
+    "<!--",
 };
 
 struct signature {
@@ -152,8 +166,14 @@ struct signature {
     const char *type;
 };
 
-#define EXACT(bytes, type)          {bytes, sizeof(bytes) - 1, 0, 0, type}
-#define WILD(bytes, from, to, type) {bytes, sizeof(bytes) - 1, from, to, type}
+#define EXACT(bytes, type)                   \
+    {                                        \
+        bytes, sizeof(bytes) - 1, 0, 0, type \
+    }
+#define WILD(bytes, from, to, type)              \
+    {                                            \
+        bytes, sizeof(bytes) - 1, from, to, type \
+    }
 
 /* In the order in which they are tried; those before mp4, which has a rule. */
 static const struct signature signatures[] = {
@@ -224,8 +244,8 @@ is_mp4(const uint8_t *data, size_t len)
 
     if (len < 12 || memcmp(data + 4, "ftyp", 4) != 0)
         return false;
-    box = (size_t)data[0] << 24 | (size_t)data[1] << 16 |
-          (size_t)data[2] << 8 | data[3];
+    box = (size_t)data[0] << 24 | (size_t)data[1] << 16 | (size_t)data[2] << 8 |
+          data[3];
     if (box > len || box % 4 != 0)
         return false;
     /* Bytes 12 to 15 are the version of the major brand. */
@@ -285,8 +305,8 @@ content_sniff(const uint8_t *data, size_t len)
         type = match(signatures_behind_mp4, ARRAY_LEN(signatures_behind_mp4),
                      data, len);
     if (type == NULL)
-        type = is_text(data, len) ? "text/plain" UTF8
-                                  : "application/octet-stream";
+        type =
+            is_text(data, len) ? "text/plain" UTF8 : "application/octet-stream";
     return type;
 }
 

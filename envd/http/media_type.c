@@ -57,9 +57,8 @@ static int
 take_type(struct str *s, char **out, struct str *ret)
 {
     const char *semicolon = memchr(s->data, ';', s->len);
-    struct str base = {s->data, semicolon != NULL
-                                    ? (size_t)(semicolon - s->data)
-                                    : s->len};
+    struct str base = {
+        s->data, semicolon != NULL ? (size_t)(semicolon - s->data) : s->len};
     size_t len;
 
     *s = advance(*s, base.len);
@@ -96,8 +95,7 @@ take_quoted(struct str *s, char **out, struct str *ret)
         }
         if (c == '\r' || c == '\n')
             break;
-        if (c == '\\' && i + 1 < s->len &&
-            content_is_separator(s->data[i + 1]))
+        if (c == '\\' && i + 1 < s->len && content_is_separator(s->data[i + 1]))
             c = s->data[++i];
         *(*out)++ = c;
     }

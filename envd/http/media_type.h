@@ -12,7 +12,7 @@
 #define MEDIA_PARAMS_MAX 32
 
 struct media_param {
-    struct str name; /* lower case, with its `*` and `*0` as sent */
+    struct str name;  /* lower case, with its `*` and `*0` as sent */
     struct str value; /* unquoted, not yet percent-decoded */
 };
 

@@ -272,8 +272,7 @@ end_head(struct multipart *m)
         if (colon == NULL)
             return fail(m, "malformed MIME header: missing colon");
         name = (struct str){p, (size_t)(colon - p)};
-        value = str_trim(
-            (struct str){colon + 1, (size_t)(next - colon) - 1});
+        value = str_trim((struct str){colon + 1, (size_t)(next - colon) - 1});
         if (!header_is_good(name, value))
             return fail(m, "malformed MIME header");
         if (read_header(m, name, value, &seen) < 0)

@@ -63,16 +63,16 @@ struct multipart {
 
     enum multipart_state state;
     enum multipart_tail tail;
-    bool final;          /* the boundary of this line is the last one */
-    bool lf;             /* lines end in LF alone */
-    bool dash;           /* a `-` behind the held delimiter */
-    unsigned int parts;  /* begun so far */
-    size_t matched;      /* bytes of the delimiter that are held */
-    size_t held_from;    /* of them, those before this one are not data */
-    size_t line_start;   /* of the present line, in `head` */
-    struct buf head;     /* of the part being read */
+    bool final;         /* the boundary of this line is the last one */
+    bool lf;            /* lines end in LF alone */
+    bool dash;          /* a `-` behind the held delimiter */
+    unsigned int parts; /* begun so far */
+    size_t matched;     /* bytes of the delimiter that are held */
+    size_t held_from;   /* of them, those before this one are not data */
+    size_t line_start;  /* of the present line, in `head` */
+    struct buf head;    /* of the part being read */
     const char *error;
-    size_t delim_len;    /* of CR LF `--boundary`, without the dash behind it */
+    size_t delim_len; /* of CR LF `--boundary`, without the dash behind it */
     char delim[4 + MULTIPART_BOUNDARY_MAX + 1];
 };
 

@@ -34,8 +34,8 @@ struct query_param {
  * (without a newline) when a parameter comes twice or is not a number.
  * Context: any.
  */
-int query_bind(char *text, size_t len, struct query_param *params,
-               size_t count, struct status *st);
+int query_bind(char *text, size_t len, struct query_param *params, size_t count,
+               struct status *st);
 
 /*
  * Percent-decode a path or another text in which `+` is itself.

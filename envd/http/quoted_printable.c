@@ -57,8 +57,8 @@ take_digit(struct quoted_printable *q, char c, struct buf *out)
     if (q->escape_len == 1) {
         q->escape[q->escape_len++] = c;
     } else {
-        buf_append_byte(
-            out, (uint8_t)(hex_value(q->escape[1]) * 16 + hex_value(c)));
+        buf_append_byte(out,
+                        (uint8_t)(hex_value(q->escape[1]) * 16 + hex_value(c)));
         q->escape_len = 0;
     }
     return true;

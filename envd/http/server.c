@@ -50,7 +50,7 @@ on_next_turn(struct loop_timer *t)
     size_t count = 0;
 
     TAILQ_FOREACH (c, &s->busy, busy_link)
-    count++;
+        count++;
     for (; count > 0 && (c = TAILQ_FIRST(&s->busy)) != NULL; count--) {
         TAILQ_REMOVE(&s->busy, c, busy_link);
         c->busy = false;

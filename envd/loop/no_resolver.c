@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 int
-getaddrinfo(const char *node, const char *service,
-            const struct addrinfo *hints, struct addrinfo **ret)
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+            struct addrinfo **ret)
 {
     (void)node;
     (void)service;

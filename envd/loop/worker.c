@@ -175,7 +175,7 @@ worker_pool_free(struct worker_pool *pool)
         return;
     (void)pthread_mutex_lock(&pool->lock);
     pool->stop = true;
-    STAILQ_FOREACH(job, &pool->queued, link)
+    STAILQ_FOREACH (job, &pool->queued, link)
         job_cancel(job);
     STAILQ_CONCAT(&pool->finished, &pool->queued);
     pool->queued_count = 0;

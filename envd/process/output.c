@@ -242,8 +242,7 @@ output_end(struct output *o, const struct process_exit *ex)
 
     o->exit = ex;
     o->phase = OUTPUT_ENDED;
-    TAILQ_FOREACH(r, &o->readers, link)
-    {
+    TAILQ_FOREACH (r, &o->readers, link) {
         r->end = o->ring.end;
     }
     ring_retire(&o->ring);

@@ -31,8 +31,7 @@ reader_floor(struct ring *ring)
     const struct process_reader *r;
     uint64_t floor = UINT64_MAX;
 
-    TAILQ_FOREACH(r, &o->readers, link)
-    {
+    TAILQ_FOREACH (r, &o->readers, link) {
         if (reader_needs_ring(r))
             floor = MIN(floor, r->offset);
     }
@@ -44,8 +43,7 @@ reader_any_waiting(const struct output *o)
 {
     const struct process_reader *r;
 
-    TAILQ_FOREACH(r, &o->readers, link)
-    {
+    TAILQ_FOREACH (r, &o->readers, link) {
         if (r->waiting && !r->cut && !r->ended && r->offset == o->ring.end)
             return true;
     }
@@ -60,8 +58,7 @@ reader_cut_stalled(struct output *o, int64_t contended_ms, int64_t now_ms)
     int64_t next = 0;
     bool cut = false;
 
-    TAILQ_FOREACH(r, &o->readers, link)
-    {
+    TAILQ_FOREACH (r, &o->readers, link) {
         int64_t due = MAX(r->progress_ms, contended_ms) + o->stall_ms;
 
         if (!reader_needs_ring(r) || r->offset >= oldest_end)

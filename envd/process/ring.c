@@ -131,8 +131,7 @@ list_victim(const struct ring_chunks *list)
 {
     struct ring_chunk *c;
 
-    TAILQ_FOREACH(c, list, age)
-    {
+    TAILQ_FOREACH (c, list, age) {
         if (TAILQ_FIRST(&c->ring->chunks) == c && oldest_unneeded(c->ring))
             return c;
     }
@@ -262,8 +261,7 @@ ring_retire(struct ring *r)
     if (r->begin == r->end)
         ring_done(r); /* a chunk that no byte came for */
     r->retired = true;
-    TAILQ_FOREACH(c, &r->chunks, link)
-    {
+    TAILQ_FOREACH (c, &r->chunks, link) {
         TAILQ_REMOVE(&r->pool->live, c, age);
         TAILQ_INSERT_TAIL(&r->pool->ended, c, age);
     }
@@ -338,8 +336,7 @@ ring_at(const struct ring *r, uint64_t offset, enum process_source *ret_source,
     uint32_t end;
 
     assert(offset >= r->begin && offset < r->end);
-    TAILQ_FOREACH_REVERSE(c, &r->chunks, ring_chunks, link)
-    {
+    TAILQ_FOREACH_REVERSE (c, &r->chunks, ring_chunks, link) {
         if (c->offset <= offset)
             break;
     }

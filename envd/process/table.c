@@ -49,8 +49,7 @@ find_pid(struct process_table *t, uint32_t pid, bool live)
 {
     struct process *p;
 
-    LIST_FOREACH(p, pid_bucket(t, pid), by_pid)
-    {
+    LIST_FOREACH (p, pid_bucket(t, pid), by_pid) {
         if ((uint32_t)p->pid == pid && process_is_live(p) == live)
             return p;
     }
@@ -62,8 +61,7 @@ find_tag(struct process_table *t, struct str tag, bool live)
 {
     struct process *p;
 
-    LIST_FOREACH(p, tag_bucket(t, tag), by_tag)
-    {
+    LIST_FOREACH (p, tag_bucket(t, tag), by_tag) {
         if (str_eq(tag, p->tag) && process_is_live(p) == live)
             return p;
     }
@@ -111,14 +109,12 @@ table_owns_child(const struct process_table *t, pid_t pid)
 {
     const struct process *p;
 
-    LIST_FOREACH(p, &t->by_pid[(uint32_t)pid % TABLE_BUCKETS], by_pid)
-    {
+    LIST_FOREACH (p, &t->by_pid[(uint32_t)pid % TABLE_BUCKETS], by_pid) {
         if (p->pid == pid && process_is_live(p))
             return true;
     }
     /* Those that never ran and have not been reaped: hardly ever one. */
-    TAILQ_FOREACH(p, &t->gone, link)
-    {
+    TAILQ_FOREACH (p, &t->gone, link) {
         if (p->pid == pid && p->life != NULL)
             return true;
     }

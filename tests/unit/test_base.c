@@ -1,10 +1,10 @@
 /*
  * base/: buffers, strings, numbers, UTF-8, arenas, statuses, time stamps.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 #include <errno.h>
@@ -186,16 +186,15 @@ test_utf8_sanitize(void **state)
     SCOPE(scope_free) char *text = utf8_sanitize("a\xff\xe2\x82z");
 
     (void)state;
-    assert_string_equal(text,
-                        "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz");
+    assert_string_equal(text, "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz");
 }
 
 static void
 test_utf8_encode_round_trip(void **state)
 {
-    static const uint32_t codes[] = {0x24,   0x7f,    0x80,    0x7ff,   0x800,
-                                     0xd7ff, 0xe000,  0xffff,  0x10000, 0x1f600,
-                                     0x10ffff};
+    static const uint32_t codes[] = {0x24,    0x7f,    0x80,    0x7ff,
+                                     0x800,   0xd7ff,  0xe000,  0xffff,
+                                     0x10000, 0x1f600, 0x10ffff};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
@@ -238,8 +237,8 @@ test_status_texts(void **state)
     SCOPE(status_done) struct status st = {0};
 
     (void)state;
-    assert_int_equal(
-        status_errno(&st, RPC_NOT_FOUND, ENOENT, "lstat %s", "/x"), -1);
+    assert_int_equal(status_errno(&st, RPC_NOT_FOUND, ENOENT, "lstat %s", "/x"),
+                     -1);
     assert_int_equal(st.code, RPC_NOT_FOUND);
     assert_string_equal(status_message(&st),
                         "lstat /x: no such file or directory");

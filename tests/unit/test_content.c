@@ -192,8 +192,7 @@ test_disposition(void **state)
 
         content_disposition(&out, dispositions[i].name);
         buf_append_byte(&out, 0);
-        assert_string_equal((char *)buf_data(&out) +
-                                strlen("inline; filename"),
+        assert_string_equal((char *)buf_data(&out) + strlen("inline; filename"),
                             dispositions[i].value);
     }
 }

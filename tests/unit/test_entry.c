@@ -78,12 +78,10 @@ test_modes(void **state)
         mode_t mode;
         const char *text;
     } cases[] = {
-        {0444, "-r--r--r--"},      {0755, "-rwxr-xr-x"},
-        {0200, "--w-------"},      {0000, "----------"},
-        {0777, "-rwxrwxrwx"},      {04755, "urwxr-xr-x"},
-        {02755, "grwxr-xr-x"},     {01644, "trw-r--r--"},
-        {07777, "ugtrwxrwxrwx"},   {06000, "ug---------"},
-        {05001, "ut--------x"},
+        {0444, "-r--r--r--"},   {0755, "-rwxr-xr-x"},   {0200, "--w-------"},
+        {0000, "----------"},   {0777, "-rwxrwxrwx"},   {04755, "urwxr-xr-x"},
+        {02755, "grwxr-xr-x"},  {01644, "trw-r--r--"},  {07777, "ugtrwxrwxrwx"},
+        {06000, "ug---------"}, {05001, "ut--------x"},
     };
     static const struct {
         mode_t mode;
@@ -473,19 +471,17 @@ test_in_directory(void **state)
     scratch_link("f", "at/l");
     fd = open(scratch("at"), O_PATH | O_CLOEXEC);
     dir = (struct entry_dir){fd, scratch("at")};
-    assert_int_equal(entry_get_at(&dir, "f", "/elsewhere/f", &scratch_names,
-                                  &arena, &e),
-                     0);
+    assert_int_equal(
+        entry_get_at(&dir, "f", "/elsewhere/f", &scratch_names, &arena, &e), 0);
     assert_string_equal(e.path, "/elsewhere/f");
     assert_string_equal(e.name, "f");
     assert_int_equal(e.size, 3);
-    assert_int_equal(entry_get_at(&dir, "l", "/elsewhere/l", &scratch_names,
-                                  &arena, &e),
-                     0);
+    assert_int_equal(
+        entry_get_at(&dir, "l", "/elsewhere/l", &scratch_names, &arena, &e), 0);
     assert_string_equal(e.symlink_target, scratch("at/f"));
-    assert_int_equal(entry_get_at(&dir, "none", "/none", &scratch_names, &arena,
-                                  &e),
-                     -ENOENT);
+    assert_int_equal(
+        entry_get_at(&dir, "none", "/none", &scratch_names, &arena, &e),
+        -ENOENT);
     assert_int_equal(close(fd), 0);
 }
 

@@ -1,10 +1,10 @@
 /*
  * loop/: end-of-turn work, timers, and the worker pool.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 #include <pthread.h>
@@ -40,8 +40,7 @@ test_deferred_runs_once_and_chains(void **state)
 {
     struct loop *l = loop_new();
     struct step second = {.loop = l, .deferred.run = on_step};
-    struct step first = {
-        .loop = l, .deferred.run = on_step, .then = &second};
+    struct step first = {.loop = l, .deferred.run = on_step, .then = &second};
     struct step never = {.loop = l, .deferred.run = on_step};
 
     (void)state;
@@ -171,9 +170,8 @@ test_cancelled_jobs_do_not_run_but_are_done(void **state)
     struct worker_pool *pool = worker_pool_new(l, 1);
     struct gate gate = {.job = {.run = gate_run, .done = gate_done}};
     int left = 2;
-    struct work kept = {.job = {.run = work_run, .done = work_done},
-                        .loop = l,
-                        .left = &left};
+    struct work kept = {
+        .job = {.run = work_run, .done = work_done}, .loop = l, .left = &left};
     struct work cancelled = kept;
 
     (void)state;
@@ -199,9 +197,8 @@ test_freeing_the_pool_ends_queued_jobs(void **state)
     struct worker_pool *pool = worker_pool_new(l, 1);
     struct gate gate = {.job = {.run = gate_run, .done = gate_done}};
     int left = 1;
-    struct work queued = {.job = {.run = work_run, .done = work_done},
-                          .loop = l,
-                          .left = &left};
+    struct work queued = {
+        .job = {.run = work_run, .done = work_done}, .loop = l, .left = &left};
 
     (void)state;
     (void)sem_init(&gate.entered, 0, 0);

@@ -35,8 +35,8 @@ struct multipart_case {
 static const struct multipart_case cases[] = {
     {"one part", "--B\r\n" FILE_A "data\r\n--B--\r\n", "[file|a:data]."},
     {"two parts",
-     "--B\r\n" FILE_A "1\r\n--B\r\n" HEAD("name=file; filename=\"/x/b\"")
-     "2\r\n--B--\r\n",
+     "--B\r\n" FILE_A
+     "1\r\n--B\r\n" HEAD("name=file; filename=\"/x/b\"") "2\r\n--B--\r\n",
      "[file|a:1][file|/x/b:2]."},
     {"empty content", "--B\r\n" FILE_A "\r\n--B--\r\n", "[file|a:]."},
     {"boundary right behind the head", "--B\r\n" FILE_A "--B--\r\n",
@@ -68,11 +68,10 @@ static const struct multipart_case cases[] = {
     {"false delimiter at the front", "--B\r\n" FILE_A "--Bx\r\n--B--",
      "[file|a:--Bx]."},
     {"dash at the front", "--B\r\n" FILE_A "--B-\r\n--B--", "[file|a:--B-]."},
-    {"blanks behind boundaries", "--B \r\n" FILE_A "d\r\n--B\t \r\n" FILE_A
-     "e\r\n--B-- \t\r\n",
+    {"blanks behind boundaries",
+     "--B \r\n" FILE_A "d\r\n--B\t \r\n" FILE_A "e\r\n--B-- \t\r\n",
      "[file|a:d][file|a:e]."},
-    {"last boundary missing", "--B\r\n" FILE_A "d\r\n--B\r\n",
-     "[file|a:d]."},
+    {"last boundary missing", "--B\r\n" FILE_A "d\r\n--B\r\n", "[file|a:d]."},
     {"last boundary cut", "--B\r\n" FILE_A "d\r\n--B", "[file|a:d]."},
     {"last boundary, one dash", "--B\r\n" FILE_A "d\r\n--B-",
      "[file|a:d(unexpected EOF)"},
@@ -93,8 +92,8 @@ static const struct multipart_case cases[] = {
      "[!-|-:d]."},
     {"no file name", "--B\r\n" HEAD("name=\"file\"") "d\r\n--B--",
      "[file|-:d]."},
-    {"empty file name", "--B\r\n" HEAD("name=file; filename=\"\"")
-     "d\r\n--B--", "[file|:d]."},
+    {"empty file name", "--B\r\n" HEAD("name=file; filename=\"\"") "d\r\n--B--",
+     "[file|:d]."},
     {"case of names",
      "--B\r\ncontent-DISPOSITION: FORM-data; NAME=file; FileName=A\r\n"
      "content-transfer-encoding: Quoted-Printable\r\n\r\nd\r\n--B--",
@@ -113,11 +112,12 @@ static const struct multipart_case cases[] = {
     {"header with a bad name", "--B\r\nf\x01: bar\r\n\r\nd\r\n--B--",
      "(malformed MIME header)"},
     {"extended name beats plain",
-     "--B\r\n" HEAD("name=file; filename*=UTF-8''%2Ft%C3%BC%22; filename=x")
-     "d\r\n--B--",
+     "--B\r\n" HEAD(
+         "name=file; filename*=UTF-8''%2Ft%C3%BC%22; filename=x") "d\r\n--B--",
      "[file|/t\xc3\xbc\":d]."},
-    {"unknown charset", "--B\r\n"
-     HEAD("name=file; filename*=latin1''%e4; filename=x") "d\r\n--B--",
+    {"unknown charset",
+     "--B\r\n" HEAD(
+         "name=file; filename*=latin1''%e4; filename=x") "d\r\n--B--",
      "[file|x:d]."},
     {"continuations",
      "--B\r\n" HEAD("name=file; filename*1*=%62; filename*0=\"a \"; "
@@ -127,11 +127,12 @@ static const struct multipart_case cases[] = {
      "--B\r\n" HEAD("name=file; filename=\"a%22b\"") "d\r\n--B--",
      "[file|a%22b:d]."},
     {"backslashes",
-     "--B\r\n" HEAD("name=file; filename=\"C:\\dir\\f\\\"q\\\\e\"")
-     "d\r\n--B--",
+     "--B\r\n" HEAD(
+         "name=file; filename=\"C:\\dir\\f\\\"q\\\\e\"") "d\r\n--B--",
      "[file|C:\\dir\\f\"q\\e:d]."},
-    {"raw UTF-8", "--B\r\n" HEAD("name=file; filename=\"\xc3\xbc\"")
-     "d\r\n--B--", "[file|\xc3\xbc:d]."},
+    {"raw UTF-8",
+     "--B\r\n" HEAD("name=file; filename=\"\xc3\xbc\"") "d\r\n--B--",
+     "[file|\xc3\xbc:d]."},
 };
 
 struct trace {
@@ -225,8 +226,7 @@ run_case(const struct multipart_case *c, size_t cut)
         finish(&t, &m);
     buf_append_byte(&t.text, 0);
     if (strcmp((char *)buf_data(&t.text), c->trace) != 0)
-        fail_msg("%s, cut at %zu: %s", c->name, cut,
-                 (char *)buf_data(&t.text));
+        fail_msg("%s, cut at %zu: %s", c->name, cut, (char *)buf_data(&t.text));
     buf_done(&t.text);
     multipart_done(&m);
 }

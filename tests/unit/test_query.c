@@ -14,13 +14,12 @@
 
 #include "base/scope.h"
 
-#define TWICE(name)                                              \
-    "Invalid format for parameter " name                         \
+#define TWICE(name)                      \
+    "Invalid format for parameter " name \
     ": multiple values for single value parameter '" name "'"
-#define NOT_A_NUMBER(quoted, why)                                     \
-    "Invalid format for parameter signature_expiration: error "       \
-    "binding string parameter: strconv.ParseInt: parsing \"" quoted   \
-    "\": " why
+#define NOT_A_NUMBER(quoted, why)                               \
+    "Invalid format for parameter signature_expiration: error " \
+    "binding string parameter: strconv.ParseInt: parsing \"" quoted "\": " why
 
 struct query_case {
     const char *query;

@@ -315,7 +315,8 @@ test_targets_that_are_refused(void **state)
                           "error opening file: open /proc/invalid-filename: "
                           "no such file or directory");
     assert_int_equal(put_whole("/proc/no/such", "x", &st), -1);
-    assert_non_null(strstr(status_message(&st), "error ensuring directories: "));
+    assert_non_null(
+        strstr(status_message(&st), "error ensuring directories: "));
 }
 
 static void
@@ -489,13 +490,13 @@ with_small_disk(const char *options, void (*test)(const char *disk))
 }
 
 /* In the child: cmocka's asserts would return to the parent's tests. */
-#define CHECK(condition)                                                   \
-    do {                                                                   \
-        if (!(condition)) {                                                \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,       \
-                          #condition);                                     \
-            _exit(1);                                                      \
-        }                                                                  \
+#define CHECK(condition)                                             \
+    do {                                                             \
+        if (!(condition)) {                                          \
+            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, \
+                          #condition);                               \
+            _exit(1);                                                \
+        }                                                            \
     } while (0)
 
 static int64_t
@@ -761,9 +762,10 @@ test_send(void **state)
     (void)state;
     scratch_file("send", "0123456789", 0600);
     assert_int_equal(file_reader_open(&r, path, &st), 0);
-    assert_int_equal(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
-        0);
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                                ends),
+                     0);
     sent = file_reader_send(&r, ends[0], &offset, 4);
     assert_int_equal(sent.len, 4);
     assert_int_equal(sent.err, 0);

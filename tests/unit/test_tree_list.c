@@ -303,9 +303,9 @@ test_cancelled(void **state)
     struct status st = {0};
 
     (void)state;
-    assert_int_equal(tree_list(scratch_root, 1, &scratch_names, &r.visitor,
-                               &cancelled, &st),
-                     -1);
+    assert_int_equal(
+        tree_list(scratch_root, 1, &scratch_names, &r.visitor, &cancelled, &st),
+        -1);
     scratch_expect_status(&st, RPC_CANCELED, "context canceled");
 }
 

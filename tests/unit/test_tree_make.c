@@ -98,10 +98,10 @@ test_failures(void **state)
     scratch_link("gone", "e/broken");
     scratch_link("self", "e/self");
 
-#define EXPECT(name, code, format)                                      \
-    do {                                                                \
+#define EXPECT(name, code, format)                                       \
+    do {                                                                 \
         (void)snprintf(text, sizeof(text), format, scratch("%s", name)); \
-        expect_failure(scratch("%s", name), code, text);                \
+        expect_failure(scratch("%s", name), code, text);                 \
     } while (0)
     EXPECT("e/d", RPC_ALREADY_EXISTS, "directory already exists: %s");
     EXPECT("e/d/", RPC_ALREADY_EXISTS, "directory already exists: %s");

@@ -192,12 +192,11 @@ test_root(void **state)
     struct status st = {0};
 
     (void)state;
-    assert_int_equal(
-        tree_move("/", scratch("root"), 0, 0, &never, &st), -1);
+    assert_int_equal(tree_move("/", scratch("root"), 0, 0, &never, &st), -1);
     scratch_expect_status(&st, RPC_INVALID_ARGUMENT,
                           "source must not be the root directory: /");
-    assert_int_equal(
-        tree_move("/../.", scratch("root"), 0, 0, &never, &st), -1);
+    assert_int_equal(tree_move("/../.", scratch("root"), 0, 0, &never, &st),
+                     -1);
     scratch_expect_status(&st, RPC_INVALID_ARGUMENT,
                           "source must not be the root directory: /../.");
     scratch_file("unmoved", "", 0600);
@@ -207,12 +206,12 @@ test_root(void **state)
                           "destination must not be the root directory: //");
 }
 
-#define NEEDS_OTHER()                                         \
-    do {                                                      \
-        if (!have_other) {                                    \
+#define NEEDS_OTHER()                                        \
+    do {                                                     \
+        if (!have_other) {                                   \
             print_message("no second file system to use\n"); \
-            skip();                                           \
-        }                                                     \
+            skip();                                          \
+        }                                                    \
     } while (0)
 
 static int
@@ -349,8 +348,8 @@ test_across_tree(void **state)
         (void)snprintf(name, sizeof(name), "m/d/%s", things[i].name);
         give(name, 100 + (uid_t)i, 200 + (gid_t)i);
         if (!S_ISLNK(things[i].mode))
-            assert_int_equal(
-                chmod(scratch("%s", name), things[i].mode & 07777), 0);
+            assert_int_equal(chmod(scratch("%s", name), things[i].mode & 07777),
+                             0);
         was[i] = mark(name);
     }
 
@@ -362,8 +361,8 @@ test_across_tree(void **state)
     }
     scratch_expect_file("other/m/\xff", "latin");
     assert_int_equal(count_entries("other/m"), 10);
-    assert_int_equal(
-        readlink(scratch("other/m/broken"), text, sizeof(text)), 10);
+    assert_int_equal(readlink(scratch("other/m/broken"), text, sizeof(text)),
+                     10);
     assert_string_equal(text, "/gone/away");
     assert_int_equal(lstat(scratch("other/m/dev"), &one), 0);
     assert_int_equal(one.st_rdev, makedev(1, 3));
@@ -392,8 +391,7 @@ test_across_sparse(void **state)
     fd = open(scratch("sparse"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, block, sizeof(block), 0), sizeof(block));
-    assert_int_equal(pwrite(fd, block, sizeof(block), 64 << 20),
-                     sizeof(block));
+    assert_int_equal(pwrite(fd, block, sizeof(block), 64 << 20), sizeof(block));
     assert_int_equal(ftruncate(fd, 100 << 20), 0);
     assert_int_equal(close(fd), 0);
 
@@ -520,8 +518,8 @@ test_across_bind_mount(void **state)
     scratch_dir("b/real/empty");
     scratch_dir("b/bind");
     scratch_file("b/real/f", "kept", 0600);
-    if (!have_other || mount(scratch("b/real"), scratch("b/bind"), NULL,
-                             MS_BIND, NULL) < 0) {
+    if (!have_other ||
+        mount(scratch("b/real"), scratch("b/bind"), NULL, MS_BIND, NULL) < 0) {
         print_message("no right to mount here\n");
         skip();
     }

@@ -133,12 +133,12 @@ test_refusals(void **state)
     scratch_dir("dots");
     scratch_dir("dots/d");
     scratch_file("dots/f", "", 0644);
-#define EXPECT(name, format)                                            \
-    do {                                                                \
-        (void)snprintf(text, sizeof(text),                              \
-                       "error removing file or directory: " format,     \
-                       scratch("%s", name));                            \
-        expect_failure(scratch("%s", name), RPC_INTERNAL, text);        \
+#define EXPECT(name, format)                                        \
+    do {                                                            \
+        (void)snprintf(text, sizeof(text),                          \
+                       "error removing file or directory: " format, \
+                       scratch("%s", name));                        \
+        expect_failure(scratch("%s", name), RPC_INTERNAL, text);    \
     } while (0)
     EXPECT("dots/.", "RemoveAll %s: invalid argument");
     EXPECT("dots/./", "RemoveAll %s: invalid argument");
@@ -167,7 +167,7 @@ test_refusals(void **state)
 static int
 try_roots(void)
 {
-    static const char *const roots[] = {"/",        "//",    "/.", "/..",
+    static const char *const roots[] = {"/",        "//",    "/.",    "/..",
                                         "/tmp/../", "/bind", "/bind/"};
 
     for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
@@ -313,8 +313,7 @@ test_against_a_writer(void **state)
         struct stat info;
 
         if (remove_tree(root, &st) < 0)
-            assert_non_null(
-                strstr(status_message(&st), "directory not empty"));
+            assert_non_null(strstr(status_message(&st), "directory not empty"));
         status_done(&st);
         if (lstat(root, &info) < 0)
             scratch_dir("race");

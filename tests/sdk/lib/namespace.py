@@ -1,7 +1,8 @@
-"""Namespaces of a suite's own: the fixed port is free, and homes are scratch."""
+"""Namespaces of a suite's own: the fixed port is free, login shells are plain."""
 
 import fcntl
 import os
+import pwd
 import shutil
 import socket
 import struct
@@ -30,20 +31,13 @@ def loopback_up():
             fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", name, flags | IFF_UP))
 
 
-def private_homes(scratch):
-    """Give root a home in `scratch`, for this mount namespace and its children.
+def plain_shells():
+    """Hide what a login shell of root reads in its home, in this namespace alone.
 
-    Login shells read what stands in a home, and killed ones leave locks there.
+    Such a file may start helpers that leave locks behind when they are killed.
     """
-    home = os.path.join(scratch, "root")
-    os.mkdir(home, 0o700)
-    with open("/etc/passwd", encoding="utf-8") as file:
-        lines = [line.split(":") for line in file]
-    for fields in lines:
-        if fields[0] == "root":
-            fields[5] = home
-    changed = os.path.join(scratch, "passwd")
-    with open(changed, "w", encoding="utf-8") as file:
-        file.writelines(":".join(fields) for fields in lines)
-    os.chmod(changed, 0o644)
-    subprocess.run(["mount", "--bind", changed, "/etc/passwd"], check=True)
+    home = pwd.getpwuid(0).pw_dir
+    for name in (".bash_profile", ".bash_login", ".profile", ".bashrc"):
+        path = os.path.join(home, name)
+        if os.path.exists(path):
+            subprocess.run(["mount", "--bind", os.devnull, path], check=True)
