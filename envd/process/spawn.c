@@ -54,9 +54,12 @@ spawn_init(void)
     /* The agent ignores this one itself, before or after this call. */
     inherited.ignored = 1ULL << (SIGPIPE - 1);
     for (int sig = 1; sig < NSIG; sig++) {
-        struct sigaction action;
+        /* The kernel's struct sigaction: the C library hides two signals. */
+        unsigned long action[8];
 
-        if (sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+        if (syscall(SYS_rt_sigaction, sig, NULL, action, sizeof(uint64_t)) ==
+                0 &&
+            action[0] == (unsigned long)SIG_IGN)
             inherited.ignored |= 1ULL << (sig - 1);
     }
 }

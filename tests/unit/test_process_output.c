@@ -78,7 +78,7 @@ say(struct source *s, int i, const char *text)
 
     assert_int_equal(write(s->fd[i], text, strlen(text)), strlen(text));
     while (s->output.ring.end < end)
-        run_for(&s->f, 1);
+        run_for(&s->f, 0);
 }
 
 /* Write until the pipe is full and stays so; returns the bytes. */
@@ -97,7 +97,7 @@ flood(struct source *s, int i)
             full = 0;
         } else {
             full++;
-            run_for(&s->f, 1);
+            run_for(&s->f, 0);
         }
     }
     return total;
