@@ -55,7 +55,7 @@ LDLIBS_ALL   = -levent_core -lprotobuf-c -lmd -lz \
 
 PROTOS  := process filesystem rest google/protobuf/timestamp
 GEN_C   := $(PROTOS:%=$B/gen/%.pb-c.c)
-GEN_H   := $(GEN_C:.c=.h)
+GEN_H   := $(GEN_C:.c=.h) $B/gen/oneofs.inc
 GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
 SRCS    := $(wildcard envd/*/*.c envd/envd.c)
@@ -103,6 +103,9 @@ $B/%.o: %.c | $(GEN_H)
 $B/gen/%.pb-c.c $B/gen/%.pb-c.h: proto/%.proto
 	@mkdir -p $B/gen
 	$(PROTOC) --c_out=$B/gen -I proto $(<:proto/%=%)
+$B/gen/oneofs.inc: proto/oneofs.awk $(PROTOS:%=proto/%.proto)
+	@mkdir -p $B/gen
+	awk -f $^ >$@
 $B/gen/%.o: $B/gen/%.c | $(GEN_H)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -w -c -o $@ $<
 $B/gen/test/%.pb-c.c $B/gen/test/%.pb-c.h: tests/unit/%.proto

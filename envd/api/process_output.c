@@ -13,6 +13,7 @@
 #include "api/rpc_log.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "base/utf8.h"
 #include "connect/call.h"
 #include "envd.h"
 #include "filesystem/path.h"
@@ -359,6 +360,8 @@ start(struct call *c, const Process__StartRequest *r,
 {
     static const Process__ProcessConfig none = PROCESS__PROCESS_CONFIG__INIT;
     struct envd *e = api_envd(c);
+    const char *tag =
+        r->_tag_case == PROCESS__START_REQUEST___TAG_TAG ? r->tag : NULL;
     struct arena arena = {0};
     struct user user = {0};
     struct spawn_spec spec = {0};
@@ -369,6 +372,10 @@ start(struct call *c, const Process__StartRequest *r,
         config = &none;
     if (api_call_user(c, &user, st) < 0)
         return -1;
+    if (tag != NULL && strstr(tag, UTF8_NUL) != NULL) {
+        (void)status_set(st, RPC_INVALID_ARGUMENT, "the tag holds a NUL byte");
+        goto out;
+    }
     if (fill_spec(c, r, config, &user, &spec, st) < 0)
         goto out;
     spec.env = process_env_build(e->settings, &user, config, &arena);
@@ -377,11 +384,9 @@ start(struct call *c, const Process__StartRequest *r,
         (void)status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
         goto out;
     }
-    result = process_start(
-        e->processes, &spec,
-        r->_tag_case == PROCESS__START_REQUEST___TAG_TAG ? r->tag : NULL,
-        call_timeout_ms(c, /* connect_only= */ true), copy, config_free, ret,
-        st);
+    result = process_start(e->processes, &spec, tag,
+                           call_timeout_ms(c, /* connect_only= */ true), copy,
+                           config_free, ret, st);
     if (result == 0)
         copy = NULL;
 out:

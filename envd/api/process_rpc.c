@@ -170,6 +170,7 @@ static const struct rpc_method methods[] = {
     {
         .name = "StreamInput",
         .kind = RPC_CLIENT_STREAM,
+        .input_error_prefix = "error streaming input",
         .input = &process__stream_input_request__descriptor,
         .output = &process__stream_input_response__descriptor,
         .start = process_rpc_stream_input,

@@ -9,6 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * How a NUL inside a C string is written: overlong, so that no valid text has
+ * it, and a reader that does not know it sees a longer name, never a shorter
+ * one.  Codecs give and take it for the character U+0000.
+ */
+#define UTF8_NUL "\xc0\x80"
+
 /* Whether `len` bytes are valid UTF-8; NUL bytes are.  Context: any. */
 bool utf8_valid(const char *s, size_t len);
 

@@ -27,9 +27,9 @@ enum codec {
  * `unmarshal message: unmarshal into *pkg.Message: proto: …`, and
  * `unmarshal message: zero-length payload is not a valid JSON object` for JSON
  * of length 0.  Binary strings are checked: invalid UTF-8 is refused with
- * `string field contains invalid UTF-8`, a NUL byte inside a string with
- * `string field contains a NUL byte`, other rubbish with
- * `cannot parse invalid wire-format data`.
+ * `string field contains invalid UTF-8`, other rubbish with
+ * `cannot parse invalid wire-format data`.  A NUL inside a string becomes
+ * UTF8_NUL.
  * Context: any.
  */
 ProtobufCMessage *codec_decode(enum codec codec,

@@ -343,9 +343,11 @@ read_single(struct reader *r, ProtobufCMessage *m,
         const ProtobufCFieldDescriptor *set =
             protobuf_c_message_descriptor_get_field(m->descriptor,
                                                     *message_case(m, f));
+        const char *name = message_oneof_name(m->descriptor);
 
         return json_value_error(&r->c, r->c.pos, "oneof %s.%s is already set",
-                                m->descriptor->name, set->name);
+                                m->descriptor->name,
+                                name != NULL ? name : set->name);
     }
     n = read_value(r, f, &value);
     if (n <= 0)

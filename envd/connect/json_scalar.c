@@ -225,18 +225,6 @@ read_bool(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
 }
 
 static int
-store_string(struct json_cursor *c, size_t offset,
-             const ProtobufCFieldDescriptor *f, struct str text, void *ret)
-{
-    /* A C string would end there, and mean something else. */
-    if (memchr(text.data, '\0', text.len) != NULL)
-        return json_value_error(
-            c, offset, "string field contains a NUL byte: %s", f->name);
-    *(char **)ret = c->text + (text.data - c->text);
-    return 1;
-}
-
-static int
 read_text(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
 {
     size_t offset = c->pos;
@@ -248,9 +236,11 @@ read_text(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
         return invalid(c, offset, f);
     if (json_string(c, &text) < 0)
         return -1;
-    if (f->type == PROTOBUF_C_TYPE_STRING)
-        return store_string(c, offset, f, text, ret);
     data = (uint8_t *)c->text + (text.data - c->text);
+    if (f->type == PROTOBUF_C_TYPE_STRING) {
+        *(uint8_t **)ret = data;
+        return 1;
+    }
     len = base64_decode(data, text.data, text.len);
     if (len < 0)
         return invalid(c, offset, f);
@@ -264,8 +254,10 @@ json_read_key(struct json_cursor *c, const ProtobufCFieldDescriptor *f,
 {
     size_t offset = (size_t)(text.data - c->text);
 
-    if (f->type == PROTOBUF_C_TYPE_STRING)
-        return store_string(c, offset, f, text, ret);
+    if (f->type == PROTOBUF_C_TYPE_STRING) {
+        *(char **)ret = c->text + offset;
+        return 1;
+    }
     if (f->type == PROTOBUF_C_TYPE_BOOL) {
         if (!str_eq(text, "true") && !str_eq(text, "false"))
             return invalid(c, offset, f);

@@ -111,7 +111,7 @@ int
 json_enter(struct json_cursor *c)
 {
     if (c->depth == LIMIT_RPC_NESTING)
-        return status_set(c->st, RPC_RESOURCE_EXHAUSTED,
+        return status_set(c->st, RPC_INVALID_ARGUMENT,
                           "(offset %zu): nested deeper than %d levels", c->pos,
                           LIMIT_RPC_NESTING);
     c->depth++;
@@ -287,8 +287,14 @@ json_string(struct json_cursor *c, struct str *ret)
         case '\\':
             if (escape(c, &code) < 0)
                 return -1;
-            if (!c->untouched)
+            if (c->untouched)
+                continue;
+            if (code == 0) {
+                *out++ = UTF8_NUL[0];
+                *out++ = UTF8_NUL[1];
+            } else {
                 out += utf8_encode(code, out);
+            }
             continue;
         default:
             if ((unsigned char)c->text[c->pos] < 0x20)

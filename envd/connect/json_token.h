@@ -63,7 +63,7 @@ int json_next_element(struct json_cursor *c, bool *first);
 
 /*
  * Read a string.  It lies in the text, NUL-terminated unless `untouched`, and
- * can hold NUL bytes.  Returns 0 or -1.
+ * holds UTF8_NUL for \u0000.  Returns 0 or -1.
  */
 int json_string(struct json_cursor *c, struct str *ret);
 

@@ -76,6 +76,11 @@ put_text(struct buf *out, const char *s, size_t len, size_t i, bool replace)
         i += run;
         if (run > 0)
             continue;
+        if (len - i >= 2 && memcmp(s + i, UTF8_NUL, 2) == 0) {
+            put_escape(out, '\0');
+            i += 2;
+            continue;
+        }
         if (!replace)
             return false;
         buf_append_str(out, "\xef\xbf\xbd");

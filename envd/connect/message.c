@@ -252,3 +252,19 @@ message_settle_map(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
     *message_count(m, f) = kept;
     return found;
 }
+
+const char *
+message_oneof_name(const ProtobufCMessageDescriptor *desc)
+{
+    static const struct {
+        const char *message;
+        const char *oneof;
+    } names[] = {
+#include "oneofs.inc"
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i].message, desc->name) == 0)
+            return names[i].oneof;
+    return NULL;
+}

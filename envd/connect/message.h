@@ -54,6 +54,13 @@ message_case(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
     return (uint32_t *)(void *)((char *)m + f->quantifier_offset);
 }
 
+/*
+ * The name of the oneof of a message whose members can meet in one input.
+ * Descriptors do not have it: it is NULL for messages of other .proto files
+ * than proto/ has.  Static.
+ */
+const char *message_oneof_name(const ProtobufCMessageDescriptor *desc);
+
 static inline bool
 field_is_oneof(const ProtobufCFieldDescriptor *f)
 {

@@ -191,12 +191,33 @@ store_varint(const ProtobufCFieldDescriptor *f, uint64_t value, void *ret)
         *(uint64_t *)ret = value;
 }
 
+/* A copy of a string in which NUL bytes are written as UTF8_NUL. */
+static char *
+escape_nuls(struct reader *r, const uint8_t *bytes, size_t len)
+{
+    char *s = arena_alloc(r->arena, 2 * len + 1);
+    char *out = s;
+
+    if (s == NULL)
+        return NULL;
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != 0) {
+            *out++ = (char)bytes[i];
+        } else {
+            *out++ = UTF8_NUL[0];
+            *out++ = UTF8_NUL[1];
+        }
+    }
+    *out = '\0';
+    return s;
+}
+
 /*
  * A string, terminated in place: it moves onto the last byte of its length,
  * which has been read.
  */
 static int
-read_string(struct reader *r, const ProtobufCFieldDescriptor *f, char **ret)
+read_string(struct reader *r, char **ret)
 {
     uint8_t *bytes;
     size_t len;
@@ -207,9 +228,10 @@ read_string(struct reader *r, const ProtobufCFieldDescriptor *f, char **ret)
     if (!utf8_valid((const char *)bytes, len))
         return status_set(r->st, RPC_INVALID_ARGUMENT,
                           "string field contains invalid UTF-8");
-    if (memchr(bytes, '\0', len) != NULL)
-        return status_set(r->st, RPC_INVALID_ARGUMENT,
-                          "string field contains a NUL byte: %s", f->name);
+    if (memchr(bytes, '\0', len) != NULL) {
+        *ret = escape_nuls(r, bytes, len);
+        return *ret != NULL ? 0 : no_memory(r);
+    }
     s = (char *)bytes - 1;
     memmove(s, bytes, len);
     s[len] = '\0';
@@ -233,7 +255,7 @@ read_message(struct reader *r, const ProtobufCFieldDescriptor *f,
     if (*inout == NULL)
         return no_memory(r);
     if (r->depth == LIMIT_RPC_NESTING)
-        return status_set(r->st, RPC_RESOURCE_EXHAUSTED,
+        return status_set(r->st, RPC_INVALID_ARGUMENT,
                           "nested deeper than %d levels", LIMIT_RPC_NESTING);
     r->depth++;
     r->p = bytes;
@@ -268,7 +290,7 @@ read_value(struct reader *r, const ProtobufCFieldDescriptor *f, void *ret)
         break;
     }
     if (f->type == PROTOBUF_C_TYPE_STRING)
-        return read_string(r, f, ret);
+        return read_string(r, ret);
     if (f->type == PROTOBUF_C_TYPE_MESSAGE)
         return read_message(r, f, ret);
     data = ret;

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "base/utf8.h"
 
 /* Take the last component off a cleaned path under construction. */
 static size_t
@@ -164,7 +165,8 @@ path_resolve(struct str path, const char *user, const char *home,
 
     if (path.len == 0 && workdir != NULL)
         path = str_from(workdir);
-    if (path.len > 0 && memchr(path.data, '\0', path.len) != NULL)
+    if (path.len > 0 && (memchr(path.data, '\0', path.len) != NULL ||
+                         memmem(path.data, path.len, UTF8_NUL, 2) != NULL))
         return status_set(st, RPC_INVALID_ARGUMENT,
                           "the path holds a NUL byte: invalid argument");
     if (path.len > 1 && path.data[0] == '~' && path.data[1] != '/' &&

@@ -126,6 +126,7 @@ static int
 start_failure(const struct spawn_spec *spec, const char *what, int err,
               struct status *st)
 {
+    const char *cause = err != 0 ? errno_text(err) : "";
     enum rpc_code code =
         is_exhaustion(err) ? RPC_RESOURCE_EXHAUSTED : RPC_INVALID_ARGUMENT;
     char command[SPAWN_TEXT_BYTES + 1];
@@ -136,9 +137,26 @@ start_failure(const struct spawn_spec *spec, const char *what, int err,
                           "error starting pty with command '%s' in dir '%.*s' "
                           "with '%u' cols and '%u' rows: %s%s",
                           command, SPAWN_TEXT_BYTES, spec->cwd, spec->cols,
-                          spec->rows, what, errno_text(err));
+                          spec->rows, what, cause);
     return status_set(st, code, "error starting process '%s': %s%s", command,
-                      what, errno_text(err));
+                      what, cause);
+}
+
+/* What no system call could be given as it was meant: words with a NUL. */
+static int
+check_words(const struct spawn_spec *spec, struct status *st)
+{
+    bool bad = strstr(spec->cmd, UTF8_NUL) != NULL;
+
+    for (size_t i = 0; i < spec->arg_count; i++)
+        bad = bad || strstr(spec->args[i], UTF8_NUL) != NULL;
+    if (bad)
+        return start_failure(spec, EXEC_TEXT ": ", EINVAL, st);
+    for (const char *const *var = spec->env; *var != NULL; var++)
+        if (strstr(*var, UTF8_NUL) != NULL)
+            return start_failure(
+                spec, "exec: environment variable contains NUL", 0, st);
+    return 0;
 }
 
 static int
@@ -389,6 +407,8 @@ spawn(const struct spawn_spec *spec, struct spawn_child *ret, struct status *st)
 
     if (!inherited.known)
         spawn_init();
+    if (check_words(spec, st) < 0)
+        return -1;
     r = spec->pty ? open_terminal(spec, &child, &ends, st)
                   : open_pipes(spec, &child, &ends, st);
     if (r == 0) {
@@ -423,5 +443,8 @@ spawn_read_status(const struct spawn_spec *spec, struct spawn_child *child,
         .err = word.err,
         .stage = (enum spawn_stage)word.stage,
     };
+    if (ret->stage == SPAWN_STAGE_CWD && ret->err == ENOENT)
+        return status_set(st, RPC_INVALID_ARGUMENT, "cwd '%.*s' does not exist",
+                          SPAWN_TEXT_BYTES, spec->cwd);
     return start_failure(spec, EXEC_TEXT ": ", word.err, st);
 }

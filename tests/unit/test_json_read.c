@@ -181,13 +181,13 @@ static const struct read_case strings[] = {
      "!(offset 11): invalid value for string field a_string"},
     {KINDS, "{\"aString\":}", "!syntax error (offset 11): unexpected token }"},
     {KINDS, "{\"aString\":\"a\\u0000b\"}",
-     "!(offset 11): string field contains a NUL byte: a_string"},
+     "{\"aString\":\"a\\u0000b\"}"},
     {START, "{\"process\":{\"args\":[\"x\",\"\\u0000\"]}}",
-     "!(offset 24): string field contains a NUL byte: args"},
+     "{\"process\":{\"args\":[\"x\",\"\\u0000\"]}}"},
     {START, "{\"process\":{\"envs\":{\"A\\u0000B\":\"c\"}}}",
-     "!(offset 21): string field contains a NUL byte: key"},
+     "{\"process\":{\"envs\":{\"A\\u0000B\":\"c\"}}}"},
     {START, "{\"process\":{\"envs\":{\"A\":\"\\u0000\"}}}",
-     "!(offset 24): string field contains a NUL byte: value"},
+     "{\"process\":{\"envs\":{\"A\":\"\\u0000\"}}}"},
 };
 
 static const struct read_case numbers[] = {
@@ -379,11 +379,11 @@ static const struct read_case oneofs[] = {
     {INPUT, "{\"input\":{\"stdin\":\"\"}}", "{\"input\":{\"stdin\":\"\"}}"},
     {STREAM, "{\"keepalive\":{}}", "{\"keepalive\":{}}"},
     {SIGNAL, "{\"process\":{\"pid\":1,\"tag\":\"a\"}}",
-     "!(offset 26): oneof process.ProcessSelector.pid is already set"},
+     "!(offset 26): oneof process.ProcessSelector.selector is already set"},
     {SIGNAL, "{\"process\":{\"tag\":\"\",\"pid\":0}}",
-     "!(offset 27): oneof process.ProcessSelector.tag is already set"},
+     "!(offset 27): oneof process.ProcessSelector.selector is already set"},
     {INPUT, "{\"input\":{\"pty\":\"\",\"stdin\":\"\"}}",
-     "!(offset 27): oneof process.ProcessInput.pty is already set"},
+     "!(offset 27): oneof process.ProcessInput.input is already set"},
     {SIGNAL, "{\"process\":{\"tag\":null,\"pid\":0}}",
      "{\"process\":{\"pid\":0}}"},
     /* proto3 optional */
@@ -505,7 +505,7 @@ static const struct read_case rest[] = {
     {INIT, "null null", "!syntax error (offset 5): unexpected token n"},
     {INIT, "", "!syntax error (offset 0): unexpected EOF"},
     {INIT, "{\"caBundle\":\"a\\u0000\"}",
-     "!(offset 12): string field contains a NUL byte: ca_bundle"},
+     "{\"caBundle\":\"a\\u0000\"}"},
 };
 
 static const struct read_case rest_prefix[] = {
@@ -641,7 +641,7 @@ test_nesting(void **state)
         assert_int_equal(pthread_join(thread, NULL), 0);
     }
     assert_int_equal(cases[0].code, RPC_OK);
-    assert_int_equal(cases[1].code, RPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(cases[1].code, RPC_INVALID_ARGUMENT);
     assert_int_equal(pthread_attr_destroy(&attr), 0);
 }
 

@@ -161,7 +161,8 @@ test_group(void **state)
 
     (void)state;
     fixture_init(&f, &fixture_settings);
-    p = start(&f, "sleep 1000 & echo $!; setsid sleep 1000 & echo $!; wait");
+    p = start(&f, "sleep 1000 & echo $!; "
+                  "setsid sh -c 'echo $$; exec sleep 1000' & wait");
     client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
     while (pids_of(&c, PROCESS_STDOUT, pids, 2) < 2)
         run_for(&f, 2);

@@ -49,7 +49,7 @@ test('environment, cwd and user', async () => {
 
 test('interrupt and end-of-file keys', async () => {
   const { handle, text } = await open()
-  await type(handle, "echo be''gin; sleep 300")
+  await type(handle, "sh -c \"echo be''gin; exec sleep 300\"")
   await text.has('begin\r\n')
   await pty.sendInput(handle.pid, encoder.encode('\x03'))
   await type(handle, "PS1='pro''mpt> '")

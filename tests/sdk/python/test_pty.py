@@ -69,7 +69,7 @@ async def test_it_is_a_controlling_terminal(box, raw):
 
 async def test_interrupt_key(box, raw):
     handle = await box.pty(raw)
-    await type_line(box, handle, "echo be''gin; sleep 300; echo $?")
+    await type_line(box, handle, "sh -c \"echo be''gin; exec sleep 300\"; echo $?")
     await raw.has(b"begin\r\n")
     await box.terminal.send_stdin(handle.pid, b"\x03")
     await type_line(box, handle, "echo aft''er")

@@ -84,8 +84,10 @@ def test_escapes_reach_the_command():
     assert done.output["stdout"] == b"\b\f\n\r\t\"\\/\x1f"
 
 
+@pytest.mark.ours
 def test_nul_reaches_the_handler():
-    refused(STAT, '{"path":"/a\\u0000b"}', "internal")
+    refused(STAT, '{"path":"/a\\u0000b"}', "invalid_argument",
+            "the path holds a NUL byte: invalid argument")
 
 
 @pytest.mark.parametrize("number", [
@@ -177,10 +179,12 @@ def test_values_that_are_no_message(text):
 
 
 def test_original_and_camel_case_names():
-    for name in ("watcherId", "watcher_id"):
-        refused("Filesystem/RemoveWatcher", {name: "w1"}, "not_found", "watcher with id w1 not found")
-    refused("Filesystem/RemoveWatcher", {"watcherID": "w1"}, "not_found", "watcher with id  not found")
-    rejected("Filesystem/RemoveWatcher", b'{"watcherId":"a","watcher_id":"b"}')
+    # A field with two words, in a method whose other checks come first.
+    request = '{"path":"/no/such","%s":"x"}'
+    for name in ("includeEntry", "include_entry"):
+        rejected("Filesystem/CreateWatcher", request % name)
+    rejected("Filesystem/CreateWatcher",
+             '{"includeEntry":true,"include_entry":true}')
 
 
 def test_nesting_has_a_limit():
