@@ -194,8 +194,12 @@ main(int argc, char **argv)
         usage(argv[0]);
         return EXIT_SUCCESS;
     }
-    if (cl.version || cl.commit) {
-        (void)puts(cl.version ? ENVD_VERSION : ENVD_COMMIT);
+    if (cl.version) {
+        (void)puts(ENVD_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (cl.commit) {
+        (void)puts(ENVD_COMMIT);
         return EXIT_SUCCESS;
     }
     if (cl.dump_config) {

@@ -30,19 +30,19 @@
 
 struct rest_route {
     const char *path;
-    enum http_method method;
     const char *method_name;
-    bool own_auth; /* the handler checks the token itself, or needs none */
     void (*handle)(struct envd *e, struct http_exchange *x);
+    enum http_method method;
+    bool own_auth; /* the handler checks the token itself, or needs none */
 };
 
 static const struct rest_route rest_routes[] = {
-    {"/health", HTTP_GET, "GET", true, api_health},
-    {"/metrics", HTTP_GET, "GET", false, api_metrics},
-    {"/envs", HTTP_GET, "GET", false, api_envs},
-    {"/init", HTTP_POST, "POST", true, api_init},
-    {"/files", HTTP_GET, "GET", true, api_files_get},
-    {"/files", HTTP_POST, "POST", true, api_files_post},
+    {"/health", "GET", api_health, HTTP_GET, true},
+    {"/metrics", "GET", api_metrics, HTTP_GET, false},
+    {"/envs", "GET", api_envs, HTTP_GET, false},
+    {"/init", "POST", api_init, HTTP_POST, true},
+    {"/files", "GET", api_files_get, HTTP_GET, true},
+    {"/files", "POST", api_files_post, HTTP_POST, true},
 };
 
 /* Paths whose unknown Basic user is refused, known method or not. */

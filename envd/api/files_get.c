@@ -145,7 +145,8 @@ download_end(struct download *d)
     d->x = NULL;
     if (d->running)
         return; /* its `done` comes here again */
-    d->job = (struct job){.run = run_close, .done = on_closed};
+    d->job.run = run_close;
+    d->job.done = on_closed;
     if (d->file.fd < 0 || worker_submit(d->envd->workers, &d->job) < 0)
         download_free(d);
 }
@@ -156,7 +157,8 @@ start(struct download *d, void (*run)(struct job *job),
 {
     struct http_exchange *x = d->x;
 
-    d->job = (struct job){.run = run, .done = done};
+    d->job.run = run;
+    d->job.done = done;
     d->running = worker_submit(d->envd->workers, &d->job) == 0;
     if (d->running)
         return;

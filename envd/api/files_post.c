@@ -91,7 +91,8 @@ post_end(struct post *p)
         post_free(p);
         return;
     }
-    p->job = (struct job){.run = run_abort, .done = on_aborted};
+    p->job.run = run_abort;
+    p->job.done = on_aborted;
     /* No thread to be had, and no place to wait for one: try again. */
     if (worker_submit(p->envd->workers, &p->job) < 0)
         loop_timer_set(&p->retry, RETRY_MAX_MS);
@@ -143,7 +144,8 @@ static void on_slice(struct job *job);
 static void
 start(struct post *p, void (*run)(struct job *job))
 {
-    p->job = (struct job){.run = run, .done = on_slice};
+    p->job.run = run;
+    p->job.done = on_slice;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
         fail(p, 503, "too many file operations");
@@ -413,7 +415,8 @@ api_files_post(struct envd *e, struct http_exchange *x)
     /* A large file is opened first, so that a refusal needs no body. */
     if (!p->upload.multipart && p->upload.gzip == NULL &&
         p->upload.content_length > LIMIT_TRANSFER_SLICE_BYTES) {
-        p->job = (struct job){.run = run_open, .done = on_opened};
+        p->job.run = run_open;
+        p->job.done = on_opened;
         p->running = worker_submit(e->workers, &p->job) == 0;
         if (!p->running)
             fail(p, 503, "too many file operations");

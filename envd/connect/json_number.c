@@ -137,7 +137,7 @@ size_t
 json_number_format(char out[static JSON_NUMBER_SIZE], double value, bool single)
 {
     char text[JSON_NUMBER_SIZE];
-    char digits[JSON_NUMBER_SIZE];
+    char digits[JSON_NUMBER_SIZE] = {0};
     size_t count = 0;
     long exponent;
     char *p = out;
@@ -170,7 +170,7 @@ json_number_format(char out[static JSON_NUMBER_SIZE], double value, bool single)
         for (size_t i = 0; i < count || i <= (size_t)exponent; i++) {
             if (i == (size_t)exponent + 1)
                 *p++ = '.';
-            *p++ = i < count ? digits[i] : '0';
+            *p++ = (char)(i < count ? digits[i] : '0');
         }
     }
     return (size_t)(p - out);

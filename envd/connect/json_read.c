@@ -171,7 +171,7 @@ read_any(struct reader *r, ProtobufCMessage *m)
     const ProtobufCFieldDescriptor *fields = m->descriptor->fields;
     const ProtobufCMessageDescriptor *type;
     size_t offset = r->c.pos;
-    ProtobufCMessage *inner;
+    ProtobufCMessage *inner = NULL;
     struct buf packed = {0};
     ProtobufCBinaryData *value = message_member(m, &fields[1]);
     struct str url;
@@ -473,7 +473,7 @@ json_read(const ProtobufCMessageDescriptor *desc, char *text, size_t len,
         .rules = rules,
         .arena = arena,
     };
-    ProtobufCMessage *m;
+    ProtobufCMessage *m = NULL;
 
     if (is_rest(&r) && json_peek(&r.c) == JSON_NULL) {
         m = message_new(desc, arena);

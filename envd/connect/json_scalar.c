@@ -129,7 +129,7 @@ read_integer(struct json_cursor *c, const ProtobufCFieldDescriptor *f,
 {
     size_t offset = c->pos;
     enum json_kind kind;
-    struct str text;
+    struct str text = {0};
 
     if (number_text(c, f, &text, &kind) < 0)
         return -1;
@@ -158,7 +158,7 @@ read_real(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
     size_t offset = c->pos;
     double value = 0;
     enum json_kind kind;
-    struct str text;
+    struct str text = {0};
 
     if (number_text(c, f, &text, &kind) < 0)
         return -1;
@@ -191,7 +191,7 @@ read_enum(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
     const ProtobufCEnumValue *value;
     size_t offset = c->pos;
     enum json_kind kind;
-    struct str name;
+    struct str name = {0};
 
     if (number_text(c, f, &name, &kind) < 0)
         return -1;
@@ -199,8 +199,6 @@ read_enum(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
         return store_signed(name, sizeof(int32_t), ret) < 0
                    ? invalid(c, offset, f)
                    : 1;
-    if (strlen(name.data) != name.len)
-        return 0;
     value =
         protobuf_c_enum_descriptor_get_value_by_name(f->descriptor, name.data);
     if (value == NULL)
@@ -228,7 +226,7 @@ static int
 read_text(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
 {
     size_t offset = c->pos;
-    struct str text;
+    struct str text = {0};
     uint8_t *data;
     ptrdiff_t len;
 

@@ -265,6 +265,16 @@ verbatim_len(const struct json_cursor *c)
     return len;
 }
 
+/* What an escape stands for; never longer than it. */
+static size_t
+put_code(uint32_t code, char out[4])
+{
+    if (code != 0)
+        return utf8_encode(code, out);
+    memcpy(out, UTF8_NUL, 2);
+    return 2;
+}
+
 int
 json_string(struct json_cursor *c, struct str *ret)
 {
@@ -287,14 +297,8 @@ json_string(struct json_cursor *c, struct str *ret)
         case '\\':
             if (escape(c, &code) < 0)
                 return -1;
-            if (c->untouched)
-                continue;
-            if (code == 0) {
-                *out++ = UTF8_NUL[0];
-                *out++ = UTF8_NUL[1];
-            } else {
-                out += utf8_encode(code, out);
-            }
+            if (!c->untouched)
+                out += put_code(code, out);
             continue;
         default:
             if ((unsigned char)c->text[c->pos] < 0x20)

@@ -36,10 +36,12 @@ put_escape(struct buf *out, unsigned char c)
     static const char hex[] = "0123456789abcdef";
     static const char letters[] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    char letter = c < sizeof(letters) ? letters[c] : '\0';
+    char letter = '\0';
 
     if (c == '"' || c == '\\')
         letter = (char)c;
+    else if (c < sizeof(letters))
+        letter = letters[c];
     buf_append_byte(out, '\\');
     if (letter != '\0') {
         buf_append_byte(out, (uint8_t)letter);

@@ -96,7 +96,7 @@ format_permissions(mode_t mode, char out[ENTRY_PERMISSIONS_BYTES])
     if (p == out)
         *p++ = '-';
     for (unsigned int i = 0; i < 9; i++)
-        *p++ = (mode & (0400U >> i)) != 0 ? bits[i] : '-';
+        *p++ = (char)((mode & (0400U >> i)) != 0 ? bits[i] : '-');
     *p = '\0';
 }
 

@@ -155,8 +155,11 @@ create_beside(struct file_writer *w, struct status *st)
 {
     SCOPE(scope_free) char *real = realpath(w->path, NULL);
     uint64_t number = 0;
-    int r = real == NULL ? -errno : keep_name(w, real);
+    int r;
 
+    if (real == NULL)
+        return fail_open(w, errno, st);
+    r = keep_name(w, real);
     if (r < 0)
         return fail_open(w, -r, st);
     if (stat(real, &w->old) < 0)

@@ -124,7 +124,7 @@ accept_coding(struct str header)
 enum coding
 content_coding(struct str header)
 {
-    struct str name = header;
+    struct str name;
 
     if (header.len == 0)
         return CODING_IDENTITY;

@@ -5,6 +5,8 @@
 #include <netdb.h>
 #include <stddef.h>
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 int
 getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
             struct addrinfo **ret)
@@ -43,3 +45,5 @@ getprotobynumber(int number)
     (void)number;
     return NULL;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

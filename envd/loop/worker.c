@@ -195,25 +195,22 @@ worker_pool_free(struct worker_pool *pool)
 int
 worker_submit(struct worker_pool *pool, struct job *job)
 {
-    int r = 0;
+    bool refused;
 
     assert(job->run != NULL && job->done != NULL);
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
-    if (pool->stop || pool->queued_count >= LIMIT_WORKER_QUEUE_JOBS) {
-        r = -EAGAIN;
-    } else if (pool->idle > pool->queued_count) {
+    refused = pool->stop || pool->queued_count >= LIMIT_WORKER_QUEUE_JOBS;
+    if (!refused && pool->idle > pool->queued_count)
         (void)pthread_cond_signal(&pool->work);
-    } else if (pool->threads < pool->threads_max && pool_grow(pool) < 0 &&
-               pool->threads == 0) {
-        r = -EAGAIN;
-    }
-    if (r == 0) {
+    else if (!refused && pool->threads < pool->threads_max)
+        refused = pool_grow(pool) < 0 && pool->threads == 0;
+    if (!refused) {
         STAILQ_INSERT_TAIL(&pool->queued, job, link);
         pool->queued_count++;
     }
     (void)pthread_mutex_unlock(&pool->lock);
-    return r;
+    return refused ? -EAGAIN : 0;
 }
 
 void

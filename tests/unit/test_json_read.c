@@ -180,8 +180,7 @@ static const struct read_case strings[] = {
     {KINDS, "{\"aString\":[]}",
      "!(offset 11): invalid value for string field a_string"},
     {KINDS, "{\"aString\":}", "!syntax error (offset 11): unexpected token }"},
-    {KINDS, "{\"aString\":\"a\\u0000b\"}",
-     "{\"aString\":\"a\\u0000b\"}"},
+    {KINDS, "{\"aString\":\"a\\u0000b\"}", "{\"aString\":\"a\\u0000b\"}"},
     {START, "{\"process\":{\"args\":[\"x\",\"\\u0000\"]}}",
      "{\"process\":{\"args\":[\"x\",\"\\u0000\"]}}"},
     {START, "{\"process\":{\"envs\":{\"A\\u0000B\":\"c\"}}}",
@@ -504,8 +503,7 @@ static const struct read_case rest[] = {
     {INIT, "{}x", "!syntax error (offset 2): unexpected token x"},
     {INIT, "null null", "!syntax error (offset 5): unexpected token n"},
     {INIT, "", "!syntax error (offset 0): unexpected EOF"},
-    {INIT, "{\"caBundle\":\"a\\u0000\"}",
-     "{\"caBundle\":\"a\\u0000\"}"},
+    {INIT, "{\"caBundle\":\"a\\u0000\"}", "{\"caBundle\":\"a\\u0000\"}"},
 };
 
 static const struct read_case rest_prefix[] = {

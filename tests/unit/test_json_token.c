@@ -179,7 +179,10 @@ static const struct {
     {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8},
     {"\"\\u0041\\u00e9\\u20AC\\uD83D\\uDE00\"",
      "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10},
-    {"\"a\\u0000b\"", "a\xc0\x80" "b", 4},
+    {"\"a\\u0000b\"",
+     "a\xc0\x80"
+     "b",
+     4},
     {"\"\xc3\xa9x\\n\xe2\x82\xac\"", "\xc3\xa9x\n\xe2\x82\xac", 7},
     {"\"\\uffff\\ud7ff\\ue000\"", "\xef\xbf\xbf\xed\x9f\xbf\xee\x80\x80", 9},
 };
