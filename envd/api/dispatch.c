@@ -55,15 +55,14 @@ void
 api_error(struct http_exchange *x, int status, const char *format, ...)
 {
     struct buf body = {0};
-    char text[4096];
+    char text[4096] = "";
     va_list args;
-    int len;
 
     va_start(args, format);
-    len = vsnprintf(text, sizeof(text), format, args);
+    (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     buf_appendf(&body, "{\"code\":%d,\"message\":", status);
-    json_write_string(&body, text, MIN((size_t)MAX(len, 0), sizeof(text) - 1));
+    json_write_string(&body, text, strlen(text));
     buf_append_str(&body, "}\n");
     http_add_header(x, "Content-Type", "application/json; charset=utf-8");
     http_add_header(x, "X-Content-Type-Options", "nosniff");

@@ -42,15 +42,15 @@ def prepare():
 class Agent:
     """One running agent; `stop()` returns the list of what was wrong with it."""
 
-    def __init__(self, binary, args, port, stderr, reference=False):
+    def __init__(self, binary, args, port, stderr, reference=False, stdout=os.devnull):
         self.port = port
         self._stderr = stderr
         self._clean = {0, -signal.SIGTERM} if reference else {0}
-        with open(stderr, "wb") as log:
+        with open(stderr, "wb") as log, open(stdout, "wb") as out:
             self._child = subprocess.Popen(
                 [binary, *args, "-port", str(port)],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=out,
                 stderr=log,
                 cwd="/",
                 env=environment(),

@@ -203,6 +203,12 @@ def test_long_command_lines_are_cut_in_errors():
 
 
 @pytest.mark.ours
+def test_tag_with_nul_is_refused():
+    stream_refused("Process/Start", {"process": {"cmd": "true"}, "tag": "a\0b"},
+                   "invalid_argument", "the tag holds a NUL byte")
+
+
+@pytest.mark.ours
 def test_every_command_has_a_session_of_its_own():
     done = run("cut -d' ' -f5,6 /proc/$$/stat")
     assert done.output["stdout"].decode().split() == [str(done.pid)] * 2
