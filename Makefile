@@ -30,7 +30,8 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
         -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
         -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith \
-        -Wswitch-enum -Wimplicit-fallthrough -Werror=implicit
+        -Wswitch-enum -Wimplicit-fallthrough -Werror=implicit \
+        -Wno-include-next-absolute-path
 
 sanitize := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 cflags.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \

@@ -1,6 +1,7 @@
 /*
  * POST /init: the host sets token, variables, default user and directory.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "base/rfc3339.h"
 #include "base/scope.h"
 #include "connect/json_read.h"
+#include "connect/message.h"
 #include "envd.h"
 #include "guest/settings.h"
 #include "http/exchange.h"
@@ -46,7 +48,8 @@ check_timestamp(const Rest__InitRequest *r, struct init_data *d)
 }
 
 /*
- * A token must be a plain string: not empty, and written without escapes.
+ * A token must be a plain string: neither empty nor very long, and written
+ * without escapes.
  * Strings are decoded in place, so one without escapes still stands, with its
  * closing quote, where it stood in the body.
  */
@@ -59,7 +62,7 @@ check_token(const Rest__InitRequest *r, const struct buf *body,
     if (r->_access_token_case != REST__INIT_REQUEST___ACCESS_TOKEN_ACCESS_TOKEN)
         return 0;
     d->token = str_from(r->access_token);
-    if (d->token.len == 0)
+    if (d->token.len == 0 || d->token.len > ACCESS_TOKEN_MAX)
         return -1;
     at = (size_t)(d->token.data - (const char *)buf_data(body));
     if (at + d->token.len >= body->len ||
@@ -74,11 +77,13 @@ static int
 decode(struct buf *body, const char *original, struct arena *arena,
        struct init_data *d)
 {
-    static const Rest__InitRequest empty = REST__INIT_REQUEST__INIT;
     struct status st = {0};
 
-    *d = (struct init_data){.request = &empty};
-    if (body->len > 0)
+    *d = (struct init_data){0};
+    if (body->len == 0)
+        d->request = (const Rest__InitRequest *)message_new(
+            &rest__init_request__descriptor, arena);
+    else
         d->request = (const Rest__InitRequest *)json_read(
             &rest__init_request__descriptor, (char *)buf_data(body), body->len,
             JSON_RULES_REST, arena, &st);
@@ -112,51 +117,56 @@ log_debug(const char *text, const char *value)
         log_end(&line, "%s%s", text, value);
 }
 
-static void
+static int
 apply_vars(struct envd *e, const Rest__InitRequest *r)
 {
     const char **names;
     const char **values;
     struct log_line line;
+    int result;
 
     /* An array, even of length zero, says that the key was there. */
     if (r->env_vars == NULL)
-        return;
+        return 0;
     names = xcalloc(r->n_env_vars + 1, sizeof(*names));
     values = xcalloc(r->n_env_vars + 1, sizeof(*values));
     for (size_t i = 0; i < r->n_env_vars; i++) {
         names[i] = r->env_vars[i]->key;
         values[i] = r->env_vars[i]->value;
     }
-    guest_replace_vars(e->settings, names, values, r->n_env_vars);
+    result = guest_replace_vars(e->settings, names, values, r->n_env_vars);
     free(names);
     free(values);
     if (log_begin(&line, LOG_LEVEL_DEBUG, "envd"))
         log_end(&line, "Setting %zu env vars", r->n_env_vars);
+    return result;
 }
 
-static void
+/* Returns 0 or -ENOMEM; what could be applied then is. */
+static int
 apply(struct envd *e, const struct init_data *d)
 {
     const Rest__InitRequest *r = d->request;
+    int result = apply_vars(e, r);
 
-    apply_vars(e, r);
     if (d->token.data != NULL) {
         log_debug("Setting access token", "");
-        if (access_token_set(e->token, d->token) < 0)
-            log_debug("Cannot store access token", "");
+        (void)access_token_set(e->token, d->token); /* its length is checked */
     } else if (access_token_is_set(e->token)) {
         log_debug("Clearing access token", "");
         access_token_clear(e->token);
     }
     if (*r->default_user != '\0') {
         log_debug("Setting default user to: ", r->default_user);
-        guest_set_default_user(e->settings, r->default_user);
+        if (guest_set_default_user(e->settings, r->default_user) < 0)
+            result = -ENOMEM;
     }
     if (*r->default_workdir != '\0') {
         log_debug("Setting default workdir to: ", r->default_workdir);
-        guest_set_default_workdir(e->settings, r->default_workdir);
+        if (guest_set_default_workdir(e->settings, r->default_workdir) < 0)
+            result = -ENOMEM;
     }
+    return result;
 }
 
 static void
@@ -174,9 +184,12 @@ serve(struct envd *e, struct http_exchange *x, const struct init_data *d)
         return;
     }
     /* A stale request changes nothing, and is answered like a fresh one. */
-    if (!d->has_timestamp ||
-        guest_accept_timestamp(e->settings, d->timestamp_ns))
-        apply(e, d);
+    if ((!d->has_timestamp ||
+         guest_accept_timestamp(e->settings, d->timestamp_ns)) &&
+        apply(e, d) < 0) {
+        http_reply(x, 503, NULL, 0);
+        return;
+    }
     http_add_header(x, "Cache-Control", "no-store");
     http_reply(x, 204, NULL, 0);
 }
@@ -190,7 +203,7 @@ on_init_body(struct http_exchange *x, void *ctx, struct buf *body)
     char *original = malloc(body->len + 1);
 
     if (original == NULL) {
-        http_reply(x, 507, NULL, 0);
+        http_reply(x, 503, NULL, 0);
         return;
     }
     if (body->len > 0)

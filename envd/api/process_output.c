@@ -128,10 +128,10 @@ static void
 finish(struct output_stream *s, const struct process_event *ev)
 {
     Process__ProcessEvent event = PROCESS__PROCESS_EVENT__INIT;
-    Process__ProcessEvent__EndEvent end =
-        PROCESS__PROCESS_EVENT__END_EVENT__INIT;
+    Process__ProcessEvent__EndEvent end;
     struct call *c = s->call;
 
+    process__process_event__end_event__init(&end);
     end.exit_code = ev->exit->exit_code;
     end.exited = ev->exit->exited;
     end.status = (char *)(uintptr_t)ev->exit->status;
@@ -358,7 +358,7 @@ start(struct call *c, const Process__StartRequest *r,
       const Process__ProcessConfig *config, struct process **ret,
       struct status *st)
 {
-    static const Process__ProcessConfig none = PROCESS__PROCESS_CONFIG__INIT;
+    Process__ProcessConfig none;
     struct envd *e = api_envd(c);
     const char *tag =
         r->_tag_case == PROCESS__START_REQUEST___TAG_TAG ? r->tag : NULL;
@@ -368,6 +368,7 @@ start(struct call *c, const Process__StartRequest *r,
     Process__ProcessConfig *copy = NULL;
     int result = -1;
 
+    process__process_config__init(&none);
     if (config == NULL)
         config = &none;
     if (api_call_user(c, &user, st) < 0)

@@ -65,6 +65,8 @@ chunk_new(size_t cap)
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (c == MAP_FAILED)
             c = NULL;
+        else
+            (void)madvise(c, memory, MADV_DONTFORK); /* no child reads it */
     }
     if (c == NULL)
         return NULL;

@@ -58,10 +58,8 @@ access_token_is_set(const struct access_token *t)
 int
 access_token_set(struct access_token *t, struct str value)
 {
-    if (value.len == 0)
+    if (value.len == 0 || value.len > ACCESS_TOKEN_MAX)
         return -EINVAL;
-    if (value.len > sizeof(t->value))
-        return -ENOMEM;
     memmove(t->value, value.data, value.len);
     explicit_bzero(t->value + value.len, sizeof(t->value) - value.len);
     t->len = value.len;

@@ -18,10 +18,12 @@ void access_token_free(struct access_token *t);
 
 bool access_token_is_set(const struct access_token *t);
 
+/* Bytes of the longest token. */
+#define ACCESS_TOKEN_MAX 4000
+
 /*
- * Store a token.  Returns 0, -EINVAL for an empty one, -ENOMEM for one that is
- * longer than the page that holds it (some 4000 bytes); the old one is then
- * kept.
+ * Store a token.  Returns 0, or -EINVAL for one that is empty or longer than
+ * ACCESS_TOKEN_MAX; the old one is then kept.
  */
 int access_token_set(struct access_token *t, struct str value);
 void access_token_clear(struct access_token *t);

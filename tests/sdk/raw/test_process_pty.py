@@ -74,7 +74,8 @@ def test_echo_is_on():
 
 
 def test_interrupt_character():
-    with start(terminal("sleep 300; echo not reached")) as run:
+    with start(terminal("echo ready; exec sleep 300")) as run:
+        run.until(b"ready\r\n", "pty")
         type_in(run, "\x03")
         end = run.finish()
     assert end["status"] in ("signal: interrupt", "exit status 130")
