@@ -256,6 +256,7 @@ struct file_request {
     const char *path;
     const char *destination; /* NULL when there is none */
     uint32_t depth;
+    bool quick;
 };
 
 static void
@@ -266,13 +267,12 @@ begin(struct call *c, const struct file_request *r)
     struct user user = {0};
     struct status st = {0};
 
-    j->job = (struct job){.run = run, .done = done};
+    j->job = (struct job){.run = run, .done = done, .quick = r->quick};
     j->call = c;
     j->what = r->what;
     j->work = r->work;
     j->depth = r->depth;
     j->codec = call_codec(c);
-    j->names = user_names_ref(e->users);
     j->legacy = str_eq(call_header(c, "User-Agent"), LEGACY_USER_AGENT);
     call_set_ctx(c, j);
     if (api_call_user(c, &user, &st) < 0 ||
@@ -282,6 +282,7 @@ begin(struct call *c, const struct file_request *r)
                  &st) < 0)) {
         refuse(c, j, &st);
     } else {
+        j->names = user_names_ref(e->users);
         j->uid = user.uid;
         j->gid = user.gid;
         if (worker_submit(e->workers, &j->job) < 0) {
@@ -303,6 +304,7 @@ stat_entry(struct call *c, const ProtobufCMessage *request)
                  .what = "Filesystem stat",
                  .work = work_stat,
                  .path = r->path,
+                 .quick = true,
              });
 }
 
@@ -316,6 +318,7 @@ make_dir(struct call *c, const ProtobufCMessage *request)
                  .what = "Filesystem makeDir",
                  .work = work_make_dir,
                  .path = r->path,
+                 .quick = true,
              });
 }
 

@@ -22,6 +22,9 @@
 
 #define WORKER_STACK_BYTES (128 * 1024)
 
+/* Ends of quick jobs that wake the loop although more are queued. */
+#define FINISHED_MAX 32
+
 STAILQ_HEAD(job_list, job);
 
 struct worker_pool {
@@ -29,6 +32,11 @@ struct worker_pool {
     struct loop_io wake;
     int wake_fd;
     unsigned int threads_max;
+    struct loop_deferred rouse; /* threads, for the quick jobs of this turn */
+    struct loop_timer nudge;    /* armed while a quick job may be held up */
+    bool nudge_armed;
+    uint64_t submitted;
+    uint64_t waiting_at_nudge; /* `submitted` when the timer was set */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t work;  /* a job was queued, or stop was set */
@@ -36,21 +44,37 @@ struct worker_pool {
     struct job_list queued;
     struct job_list finished;
     size_t queued_count;
+    size_t finished_count;
+    uint64_t taken;
+    bool woken; /* the eventfd has been written for what is finished */
     unsigned int threads;
     unsigned int idle;
+    unsigned int slow; /* threads that run a job which is not quick */
     bool stop;
 };
+
+/* Whether the end of a job may wait until the next one is over, too. */
+static bool
+pool_batches(const struct worker_pool *pool, const struct job *job)
+{
+    const struct job *next = STAILQ_FIRST(&pool->queued);
+
+    return job->quick && next != NULL && next->quick &&
+           pool->finished_count < FINISHED_MAX;
+}
 
 static void
 pool_finish(struct worker_pool *pool, struct job *job)
 {
-    bool first = STAILQ_EMPTY(&pool->finished);
     const uint64_t one = 1;
 
     STAILQ_INSERT_TAIL(&pool->finished, job, link);
-    /* The loop takes the whole list: only its first entry needs a wake. */
-    if (first)
-        (void)!write(pool->wake_fd, &one, sizeof(one));
+    pool->finished_count++;
+    /* The loop takes the whole list: one wake is enough for it. */
+    if (pool->woken || pool_batches(pool, job))
+        return;
+    pool->woken = true;
+    (void)!write(pool->wake_fd, &one, sizeof(one));
 }
 
 /* Wait for work; false when the thread should end.  The lock is held. */
@@ -80,10 +104,13 @@ worker_main(void *ctx)
 
         STAILQ_REMOVE_HEAD(&pool->queued, link);
         pool->queued_count--;
+        pool->taken++;
+        pool->slow += job->quick ? 0 : 1;
         (void)pthread_mutex_unlock(&pool->lock);
         if (!job_cancelled(job))
             job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
+        pool->slow -= job->quick ? 0 : 1;
         pool_finish(pool, job);
     }
     pool->threads--;
@@ -123,11 +150,65 @@ pool_run_done(struct worker_pool *pool)
 
     (void)pthread_mutex_lock(&pool->lock);
     STAILQ_CONCAT(&finished, &pool->finished);
+    pool->finished_count = 0;
+    pool->woken = false;
     (void)pthread_mutex_unlock(&pool->lock);
     while ((job = STAILQ_FIRST(&finished)) != NULL) {
         STAILQ_REMOVE_HEAD(&finished, link);
         job->done(job);
     }
+}
+
+/* Let one more thread look at the queue, if there is one to be had. */
+static void
+pool_rouse(struct worker_pool *pool)
+{
+    if (pool->idle > 0)
+        (void)pthread_cond_signal(&pool->work);
+    else if (pool->threads < pool->threads_max)
+        (void)pool_grow(pool);
+}
+
+/* Look again soon while something is queued, or finished and not told. */
+static void
+pool_set_nudge(struct worker_pool *pool)
+{
+    pool->nudge_armed = !STAILQ_EMPTY(&pool->queued) ||
+                        (pool->finished_count > 0 && !pool->woken);
+    if (!pool->nudge_armed)
+        return;
+    pool->waiting_at_nudge = pool->submitted;
+    loop_timer_set(&pool->nudge, WORKER_NUDGE_MS);
+}
+
+static void
+on_rouse(struct loop_deferred *d)
+{
+    struct worker_pool *pool = container_of(d, struct worker_pool, rouse);
+
+    (void)pthread_mutex_lock(&pool->lock);
+    if (!STAILQ_EMPTY(&pool->queued) &&
+        pool->idle + pool->slow == pool->threads)
+        pool_rouse(pool);
+    if (!pool->nudge_armed)
+        pool_set_nudge(pool);
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
+static void
+on_nudge(struct loop_timer *t)
+{
+    struct worker_pool *pool = container_of(t, struct worker_pool, nudge);
+
+    (void)pthread_mutex_lock(&pool->lock);
+    /* What was queued then still is: those that are awake are held up. */
+    if (pool->taken < pool->waiting_at_nudge && !STAILQ_EMPTY(&pool->queued))
+        pool_rouse(pool);
+    (void)pthread_mutex_unlock(&pool->lock);
+    pool_run_done(pool);
+    (void)pthread_mutex_lock(&pool->lock);
+    pool_set_nudge(pool);
+    (void)pthread_mutex_unlock(&pool->lock);
 }
 
 static void
@@ -161,6 +242,8 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     (void)pthread_cond_init(&pool->work, &attr);
     (void)pthread_cond_init(&pool->gone, &attr);
     (void)pthread_condattr_destroy(&attr);
+    pool->rouse.run = on_rouse;
+    loop_timer_init(l, &pool->nudge, on_nudge);
     loop_io_init(l, &pool->wake, fd, EV_READ, on_wake);
     loop_io_arm(&pool->wake);
     return pool;
@@ -184,6 +267,8 @@ worker_pool_free(struct worker_pool *pool)
         (void)pthread_cond_wait(&pool->gone, &pool->lock);
     (void)pthread_mutex_unlock(&pool->lock);
     pool_run_done(pool);
+    loop_defer_cancel(pool->loop, &pool->rouse);
+    loop_timer_cancel(&pool->nudge);
     loop_io_disarm(&pool->wake);
     fd_close(&pool->wake_fd);
     (void)pthread_cond_destroy(&pool->work);
@@ -201,13 +286,16 @@ worker_submit(struct worker_pool *pool, struct job *job)
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
     refused = pool->stop || pool->queued_count >= LIMIT_WORKER_QUEUE_JOBS;
-    if (!refused && pool->idle > pool->queued_count)
+    if (!refused && job->quick && pool->threads > 0)
+        loop_defer(pool->loop, &pool->rouse);
+    else if (!refused && pool->idle > pool->queued_count)
         (void)pthread_cond_signal(&pool->work);
     else if (!refused && pool->threads < pool->threads_max)
         refused = pool_grow(pool) < 0 && pool->threads == 0;
     if (!refused) {
         STAILQ_INSERT_TAIL(&pool->queued, job, link);
         pool->queued_count++;
+        pool->submitted++;
     }
     (void)pthread_mutex_unlock(&pool->lock);
     return refused ? -EAGAIN : 0;

@@ -3,6 +3,11 @@
  *
  * A job owns its inputs; `run` touches nothing else, and `done` is called on
  * the loop when it is over.  Threads are made on demand and end when idle.
+ *
+ * Quick jobs (a few system calls that rarely wait) are worked off in batches:
+ * those of one turn of the loop wake one thread, and their ends wake the loop
+ * once.  None waits longer for that than WORKER_NUDGE_MS when another one of
+ * its batch blocks.
  */
 #ifndef ENVD_LOOP_WORKER_H
 #define ENVD_LOOP_WORKER_H
@@ -14,12 +19,16 @@
 struct loop;
 struct worker_pool;
 
+/* How long a job may be held up by the batch it is in. */
+#define WORKER_NUDGE_MS 1
+
 /* One piece of blocking work; embed it in a struct that holds the inputs. */
 struct job {
     STAILQ_ENTRY(job) link;
     void (*run)(struct job *job);  /* Context: worker */
     void (*done)(struct job *job); /* Context: loop; may free the job */
     atomic_bool cancelled;
+    bool quick; /* set before it is submitted; see above */
 };
 
 /* threads_max  at least 1.  Returns NULL when the kernel refuses an eventfd. */
@@ -33,7 +42,7 @@ struct worker_pool *worker_pool_new(struct loop *l, unsigned int threads_max);
 void worker_pool_free(struct worker_pool *pool);
 
 /*
- * Queue a job with `run` and `done` set; `cancelled` is cleared.
+ * Queue a job with `run`, `done` and `quick` set; `cancelled` is cleared.
  *
  * Returns 0; -EAGAIN when LIMIT_WORKER_QUEUE_JOBS wait already or no thread
  * could be made: the job was not taken and its `done` will not be called.

@@ -308,9 +308,10 @@ names_make(struct user_db *db)
 struct user_names *
 user_names_ref(struct user_db *db)
 {
-    db_refresh(db);
-    if (db->names == NULL)
+    if (db->names == NULL) {
+        db_refresh(db);
         db->names = names_make(db);
+    }
     (void)atomic_fetch_add_explicit(&db->names->refs, 1, memory_order_relaxed);
     return db->names;
 }

@@ -45,7 +45,10 @@ void user_done(struct user *u);
  */
 struct user_names;
 
-/* Take a reference to the present snapshot.  Context: loop. */
+/*
+ * Take a reference to the snapshot as of the last user_find() of any name.
+ * Context: loop.
+ */
 struct user_names *user_names_ref(struct user_db *db);
 void user_names_unref(struct user_names *n); /* Context: any */
 

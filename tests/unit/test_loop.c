@@ -128,7 +128,7 @@ test_jobs_run_and_finish_on_the_loop(void **state)
     (void)state;
     for (int i = 0; i < COUNT; i++) {
         works[i] = (struct work){
-            .job = {.run = work_run, .done = work_done},
+            .job = {.run = work_run, .done = work_done, .quick = i % 5 != 0},
             .loop = l,
             .left = &left,
         };
@@ -190,6 +190,37 @@ test_cancelled_jobs_do_not_run_but_are_done(void **state)
     loop_free(l);
 }
 
+/* One that blocks holds up neither those behind it nor the end of another. */
+static void
+test_quick_jobs_pass_one_that_blocks(void **state)
+{
+    struct loop *l = loop_new();
+    struct worker_pool *pool = worker_pool_new(l, 2);
+    struct gate gate = {
+        .job = {.run = gate_run, .done = gate_done, .quick = true}};
+    int left = 4;
+    struct work works[4];
+
+    (void)state;
+    (void)sem_init(&gate.entered, 0, 0);
+    (void)sem_init(&gate.leave, 0, 0);
+    for (int i = 0; i < 4; i++) {
+        works[i] = (struct work){
+            .job = {.run = work_run, .done = work_done, .quick = true},
+            .loop = l,
+            .left = &left,
+        };
+        assert_int_equal(worker_submit(pool, &works[i].job), 0);
+        if (i == 1)
+            assert_int_equal(worker_submit(pool, &gate.job), 0);
+    }
+    assert_int_equal(loop_run(l), 0); /* the gate is still closed */
+    (void)sem_wait(&gate.entered);
+    (void)sem_post(&gate.leave);
+    worker_pool_free(pool);
+    loop_free(l);
+}
+
 static void
 test_freeing_the_pool_ends_queued_jobs(void **state)
 {
@@ -218,6 +249,7 @@ main(void)
         cmocka_unit_test(test_timer_fires_not_early),
         cmocka_unit_test(test_jobs_run_and_finish_on_the_loop),
         cmocka_unit_test(test_cancelled_jobs_do_not_run_but_are_done),
+        cmocka_unit_test(test_quick_jobs_pass_one_that_blocks),
         cmocka_unit_test(test_freeing_the_pool_ends_queued_jobs),
     };
 

@@ -317,6 +317,7 @@ test_names(void **state)
     struct user_db *db = *state;
     struct user_names *names;
     struct user_names *later;
+    struct user user;
 
     write_text(passwd, "root:x:0:0::/:/\ntoor:x:0:0::/:/\nz:x:500:1::/:/\n"
                        "a:x:4294967294:1::/:/\nb:x:3:1::/:/\n");
@@ -336,6 +337,7 @@ test_names(void **state)
     user_names_unref(later);
 
     write_text(passwd, "renamed:x:0:0::/:/\n");
+    assert_int_equal(user_find(db, "nobody-of-that-name", &user), -ENOENT);
     later = user_names_ref(db);
     assert_ptr_not_equal(later, names);
     assert_string_equal(user_name_of_uid(later, 0), "renamed");
