@@ -134,7 +134,7 @@ replay-%: $B/bin/replay_%
 fuzz-%:
 	$(MAKE) BUILD=fuzz build/fuzz/bin/fuzz_$*
 	@mkdir -p build/fuzz/corpus/$*
-	build/fuzz/bin/fuzz_$* -max_total_time=$(or $(SECONDS),60) \
+	build/fuzz/bin/fuzz_$* -artifact_prefix=build/fuzz/ -max_total_time=$(or $(SECONDS),60) \
 	    $(wildcard tests/fuzz/$*.dict:%=-dict=%) \
 	    build/fuzz/corpus/$* tests/fuzz/corpus/$*
 

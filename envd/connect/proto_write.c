@@ -129,18 +129,45 @@ write_number(struct writer *w, const ProtobufCFieldDescriptor *f,
 
 /* ---- values ---- */
 
+/* The bytes in front of the next UTF8_NUL, or all of them. */
+static size_t
+piece_len(const char *s, size_t len)
+{
+    const char *nul = memmem(s, len, UTF8_NUL, 2);
+
+    return nul != NULL ? (size_t)(nul - s) : len;
+}
+
+/* A string, cut at each UTF8_NUL, for which a NUL is written. */
 static void
 write_string(struct writer *w, const ProtobufCMessage *m,
              const ProtobufCFieldDescriptor *f, const char *s)
 {
     size_t len = s != NULL ? strlen(s) : 0;
+    size_t nuls = 0;
+    bool valid = true;
 
-    if (w->checking && w->bad_field == NULL && !utf8_valid(s, len)) {
+    for (size_t i = 0; i < len; i += 2, nuls++) {
+        size_t n = piece_len(s + i, len - i);
+
+        valid = valid && (!w->checking || utf8_valid(s + i, n));
+        i += n;
+        if (i == len)
+            break;
+    }
+    if (!valid && w->bad_field == NULL) {
         w->bad_message = m->descriptor;
         w->bad_field = f;
     }
-    put_varint(w, len);
-    put(w, s, len);
+    put_varint(w, len - nuls);
+    for (size_t i = 0; i < len; i += 2) {
+        size_t n = piece_len(s + i, len - i);
+
+        put(w, s + i, n);
+        i += n;
+        if (i < len)
+            put(w, "", 1);
+    }
 }
 
 static void
