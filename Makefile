@@ -156,6 +156,9 @@ test: deps-test
 
 install: build/envd
 	install -D -m 0755 build/envd $(DESTDIR)$(PREFIX)/bin/envd
+	sed 's|/usr/bin|$(PREFIX)/bin|' rootfs/usr/lib/systemd/system/envd.service | \
+	    install -D -m 0644 /dev/stdin \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/envd.service
 
 clean:
 	rm -rf build
