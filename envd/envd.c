@@ -23,6 +23,7 @@
 #include "limits.h"
 #include "loop/loop.h"
 #include "loop/worker.h"
+#include "process/cgroup.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
@@ -77,10 +78,10 @@ listen_on(struct envd *e)
     return r;
 }
 
-struct envd *
-envd_new(const struct envd_options *options)
+static struct process_table *
+make_table(struct loop *loop, struct cgroups *cgroups)
 {
-    static const struct process_settings process_settings = {
+    const struct process_settings set = {
         .ring_bytes = LIMIT_PROCESS_RING_BYTES,
         .rings_bytes = LIMIT_PROCESS_RINGS_BYTES,
         .processes_max = LIMIT_PROCESSES,
@@ -88,7 +89,15 @@ envd_new(const struct envd_options *options)
         .retain_ms = LIMIT_PROCESS_RETAIN_MS,
         .stall_ms = READER_STALL_MS,
         .linger_ms = OUTPUT_LINGER_MS,
+        .cgroups = cgroups,
     };
+
+    return process_table_new(loop, &set);
+}
+
+struct envd *
+envd_new(const struct envd_options *options)
+{
     struct envd *e = xcalloc(1, sizeof(*e));
 
     prepare_process();
@@ -114,7 +123,9 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
-    e->processes = process_table_new(e->loop, &process_settings);
+    if (!options->no_cgroups)
+        e->cgroups = cgroups_open(e->loop, options->cgroup_root);
+    e->processes = make_table(e->loop, e->cgroups);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     if (e->workers == NULL || e->token == NULL) {
@@ -167,6 +178,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     worker_pool_free(e->workers);
     process_table_free(e->processes);
+    cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
     http_server_free(e->http);
     cpu_sampler_free(e->cpu);

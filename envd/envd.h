@@ -11,6 +11,7 @@
 #include "connect/call.h"
 
 struct access_token;
+struct cgroups;
 struct cpu_sampler;
 struct guest_settings;
 struct http_exchange;
@@ -35,6 +36,7 @@ struct envd {
     struct worker_pool *workers;
     struct http_server *http;
     struct rpc_server rpc;
+    struct cgroups *cgroups; /* NULL: commands are not placed */
     struct process_table *processes;
     struct user_db *users;
     struct access_token *token;

@@ -48,6 +48,8 @@
       "a reader without progress while others wait, before it is cut")         \
     X(PROCESS_LINGER_MS, 100, "ms",                                            \
       "from an exit to its end while the background holds the output")         \
+    X(CGROUP_LINGERING, 8192, "cgroups",                                       \
+      "of ended commands in which something lives on")                         \
     X(WORKER_THREADS, 4, "threads", "for blocking file work, on demand")       \
     X(WORKER_IDLE_MS, 10 * 1000, "ms", "before an idle worker ends")           \
     X(WORKER_QUEUE_JOBS, 8192, "jobs", "waiting (resource_exhausted)")         \

@@ -10,7 +10,8 @@
 struct process_exit;
 
 /*
- * Fill *ret from what wait4(2) said.  `error` may point into *ret, which must
+ * Fill *ret from what wait4(2) said, with CPU time and memory of what was
+ * waited for.  `error` may point into *ret, which must
  * not be copied or moved.
  *
  * wait_status  as of wait4(2)

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/scope.h"
 #include "base/str.h"
+#include "process/cgroup_file.h"
 
 /* Looks at /proc before giving up on a tree that grows while it is stopped. */
 #define ROUNDS_MAX 16
@@ -339,36 +340,17 @@ sweep(const struct kill_target *t)
     snapshot_done(&before);
 }
 
-/*
- * Let the kernel kill all that is in the cgroup.  False when the command is
- * not in it: it could not be placed there.
- */
-static bool
-kill_cgroup(int cgroup_fd)
-{
-    SCOPE(fd_close) int events_fd = -1;
-    SCOPE(fd_close) int kill_fd = -1;
-    char text[256];
-    ssize_t n;
-
-    events_fd = openat(cgroup_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-    if (events_fd < 0)
-        return false;
-    n = read(events_fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    if (strstr(text, "populated 1") == NULL)
-        return false;
-    kill_fd = openat(cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-    return kill_fd >= 0 && write(kill_fd, "1", 1) == 1;
-}
-
 void
 kill_tree(const struct kill_target *t)
 {
-    if (t->cgroup_fd < 0 || !kill_cgroup(t->cgroup_fd))
-        sweep(t);
+    /* Held still, so that looking at /proc comes to an end. */
+    if (t->cgroup_fd >= 0)
+        (void)cgroup_write(t->cgroup_fd, "cgroup.freeze", "1");
+    sweep(t);
+    if (t->cgroup_fd >= 0) {
+        (void)cgroup_write(t->cgroup_fd, "cgroup.kill", "1");
+        (void)cgroup_write(t->cgroup_fd, "cgroup.freeze", "0");
+    }
     /* Whatever came of that, these die. */
     (void)kill(-t->leader, SIGKILL);
     (void)send_to_fd(t->leader_fd, SIGKILL);

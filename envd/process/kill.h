@@ -21,11 +21,12 @@ struct kill_target {
 /*
  * Send SIGKILL to the leader and to all that descends from it.
  *
- * With a cgroup the kernel does it.  Otherwise descendants are found in /proc:
- * by session, by parent, and of those whose parents are gone the ones that
- * hold the command's output open.  They are stopped first, so that none makes
- * another one behind our back.  What left the session, lost its parents and
- * closed the output is not found.
+ * What is in its cgroup the kernel kills, all at once.  Descendants outside of
+ * it (without one, or moved by a log-in session) are found in /proc: by
+ * session, by parent, and of those whose parents are gone the ones that hold
+ * the command's output open.  They are stopped first, so that none makes
+ * another one behind our back.  What left the cgroup and the session, lost its
+ * parents and closed the output is not found.
  *
  * Context: loop; reads /proc a few times, never waits for a process.
  */

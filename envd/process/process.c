@@ -34,6 +34,10 @@
  * where it is awaited for ever otherwise. */
 #define IMPATIENT_LINGER_MS 100
 
+/* The tag of the host's own commands: they run beside the agent, and so also
+ * while those of users are frozen. */
+#define SYSTEM_TAG "_system"
+
 /* Output kept of what nobody will ever ask for. */
 #define GONE_RING_BYTES 4096
 
@@ -51,7 +55,7 @@ life_free(struct process *p)
     input_done(&life->input);
     fd_close(&life->child.pid_fd);
     fd_close(&life->child.status_fd);
-    fd_close(&life->cgroup_fd);
+    cgroup_leaf_leave(p->table->set.cgroups, &life->leaf);
     free(life->spec);
     free(life);
     p->life = NULL;
@@ -144,6 +148,10 @@ process_end(struct process *p)
         process_exit_set(&p->exit, status, &usage, life->deadline_fired);
     else
         process_exit_set_unknown(&p->exit, life->deadline_fired);
+    p->exit.cpu_us = MAX(p->exit.cpu_us, cgroup_leaf_cpu_us(&life->leaf));
+    p->exit.oom_killed =
+        WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !life->killed &&
+        cgroup_leaf_saw_oom(p->table->set.cgroups, &life->leaf);
     loop_timer_cancel(&life->deadline);
     loop_timer_cancel(&life->linger);
     p->state = PROCESS_RETAINED;
@@ -177,14 +185,19 @@ process_linger_ms(const struct process *p)
                                                : linger_ms;
 }
 
-/* The process has exited: see how long its output is awaited. */
+/*
+ * The process has exited: see how long its output is awaited.  Unless that is
+ * for ever, its deadline is over: what it left in the background lives on.
+ */
 static void
 process_linger(struct process *p)
 {
     int64_t linger_ms = process_linger_ms(p);
 
-    if (linger_ms >= 0)
-        loop_timer_set(&p->life->linger, linger_ms);
+    if (linger_ms < 0)
+        return;
+    loop_timer_cancel(&p->life->deadline);
+    loop_timer_set(&p->life->linger, linger_ms);
 }
 
 static void
@@ -276,12 +289,13 @@ process_kill_tree(struct process *p)
     struct kill_target target = {
         .leader = p->pid,
         .leader_fd = p->life->child.pid_fd,
-        .cgroup_fd = p->life->cgroup_fd,
+        .cgroup_fd = p->life->leaf.fd,
         .is_leader = is_leader,
         .ctx = p->table,
     };
 
     output_fds(&p->output, target.output_fds);
+    p->life->killed = true;
     kill_tree(&target);
 }
 
@@ -308,7 +322,8 @@ on_deadline(struct loop_timer *t)
 
 static struct process_life *
 life_new(struct process *p, const struct spawn_spec *spec,
-         const struct spawn_child *child, int64_t deadline_ms)
+         const struct spawn_child *child, const struct cgroup_leaf *leaf,
+         int64_t deadline_ms)
 {
     struct loop *loop = p->table->loop;
     struct process_life *life = xcalloc(1, sizeof(*life));
@@ -317,8 +332,7 @@ life_new(struct process *p, const struct spawn_spec *spec,
     life->child = *child;
     life->arg_count = spec->arg_count;
     life->deadline_ms = deadline_ms;
-    life->cgroup_fd =
-        spec->cgroup_fd < 0 ? -1 : fcntl(spec->cgroup_fd, F_DUPFD_CLOEXEC, 3);
+    life->leaf = *leaf;
     loop_io_init(loop, &life->pid_io, child->pid_fd, EV_READ, on_exit_ready);
     loop_io_arm(&life->pid_io);
     loop_io_init(loop, &life->status_io, child->status_fd, EV_READ,
@@ -334,6 +348,39 @@ life_new(struct process *p, const struct spawn_spec *spec,
                          : child->stdin_fd,
                spec->pty);
     return life;
+}
+
+/* A command's cgroup, if it is to have one that can be had. */
+static struct cgroup_leaf
+leaf_for(struct process_table *t, const struct spawn_spec *spec,
+         const char *tag)
+{
+    struct cgroup_leaf leaf = {.fd = -1};
+
+    if (spec->cgroup_fd >= 0)
+        leaf.fd = fcntl(spec->cgroup_fd, F_DUPFD_CLOEXEC, 3);
+    else if (tag == NULL || strcmp(tag, SYSTEM_TAG) != 0)
+        cgroup_leaf_make(t->set.cgroups, spec->pty ? CGROUP_PTYS : CGROUP_USER,
+                         &leaf);
+    return leaf;
+}
+
+/* Spawn into a cgroup, which it has left again if that failed. */
+static int
+spawn_into_leaf(struct process_table *t, const struct spawn_spec *spec,
+                struct cgroup_leaf *leaf, struct spawn_child *ret,
+                struct status *st)
+{
+    struct spawn_spec placed = *spec;
+    int r;
+
+    placed.cgroup_fd = leaf->fd;
+    r = spawn(&placed, ret, st);
+    if (r < 0)
+        cgroup_leaf_leave(t->set.cgroups, leaf);
+    else if (ret->unplaced)
+        cgroup_leaf_refused(t->set.cgroups, leaf);
+    return r;
 }
 
 static struct process *
@@ -371,6 +418,7 @@ process_start(struct process_table *t, const struct spawn_spec *spec,
               struct status *st)
 {
     SCOPE(scope_free) struct spawn_spec *copy = NULL;
+    struct cgroup_leaf leaf;
     struct spawn_child child;
     struct process *p;
 
@@ -385,11 +433,12 @@ process_start(struct process_table *t, const struct spawn_spec *spec,
         return status_set(st, RPC_RESOURCE_EXHAUSTED,
                           "no memory to start a process");
     }
-    if (spawn(spec, &child, st) < 0) {
+    leaf = leaf_for(t, spec, tag);
+    if (spawn_into_leaf(t, spec, &leaf, &child, st) < 0) {
         process_free(p);
         return -1;
     }
-    p->life = life_new(p, spec, &child, deadline_ms);
+    p->life = life_new(p, spec, &child, &leaf, deadline_ms);
     p->life->spec = TAKE_PTR(copy);
     p->config = config;
     p->config_free = config_free;

@@ -19,23 +19,26 @@
 #include "base/str.h"
 #include "process/spawn.h"
 
+struct cgroups;
 struct loop;
 struct process;
 struct process_table;
 
 /* Bounds and habits of a table; constant while it lives. */
 struct process_settings {
-    size_t ring_bytes;    /* recent output kept for one process */
-    size_t rings_bytes;   /* for all processes together */
-    size_t processes_max; /* alive at once */
-    size_t retained_max;  /* exits kept; beyond, the oldest go first */
-    size_t retained_min;  /* so many stay, however old they are */
-    int64_t retain_ms;    /* how long the others are kept */
-    int64_t stall_ms;     /* no progress of one reader while others wait:
-                             cut */
-    int64_t linger_ms;    /* from the exit to its end, while a process in
-                             the background holds the output open; -1: wait
-                             for it */
+    size_t ring_bytes;       /* recent output kept for one process */
+    size_t rings_bytes;      /* for all processes together */
+    size_t processes_max;    /* alive at once */
+    size_t retained_max;     /* exits kept; beyond, the oldest go first */
+    size_t retained_min;     /* so many stay, however old they are */
+    int64_t retain_ms;       /* how long the others are kept */
+    int64_t stall_ms;        /* no progress of one reader while others wait:
+                                cut */
+    int64_t linger_ms;       /* from the exit to its end, while a process in
+                                the background holds the output open; -1: wait
+                                for it */
+    struct cgroups *cgroups; /* borrowed, outlives the table; NULL: commands
+                                are not placed */
 };
 
 struct process_table *process_table_new(struct loop *loop,
@@ -55,10 +58,16 @@ struct process_exit {
     char status[64];     /* "exit status 3", "signal: killed (core dumped)" */
     const char *error;   /* absent (NULL) only for exit status 0 */
     struct rusage usage; /* of the process and what it waited for */
+    uint64_t cpu_us;     /* CPU time of all that the command has made, so far
+                            as it has ended or shares its cgroup */
+    uint64_t peak_kib;   /* largest resident set among those it waited for and
+                            itself */
+    bool oom_killed;     /* the kernel killed it for want of memory */
 };
 
 /*
- * Start a process; it is in the table, by pid and tag, when this returns.
+ * Start a process; it is in the table, by pid and tag, when this returns.  It
+ * gets a cgroup of its own unless `spec` names one or its tag is `_system`.
  *
  * spec        borrowed for the call
  * tag         NULL for none; "" is a tag

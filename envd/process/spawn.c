@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
+#include "process/cgroup_file.h"
 #include "process/pty.h"
 #include "process/spawn_child.h"
 #include "process/spawn_clone.h"
@@ -334,19 +335,19 @@ log_unplaced(int err)
  * shall run all the same.
  */
 static pid_t
-clone_child(struct spawn_plan *plan, int cgroup_fd, int *ret_pid_fd)
+clone_child(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
 {
-    pid_t pid = clone_raw(CLONE_CALL_NEW, cgroup_fd, ret_pid_fd);
+    pid_t pid = clone_raw(CLONE_CALL_NEW, cgroup_fd, &child->pid_fd);
 
-    if (pid < 0 && cgroup_fd >= 0 && pid != -EAGAIN && pid != -ENOMEM &&
-        pid != -ENOSYS) {
+    if (pid < 0 && cgroup_fd >= 0 && pid != -EAGAIN && pid != -ENOMEM) {
+        child->unplaced = true;
         log_unplaced(-pid);
-        pid = clone_raw(CLONE_CALL_NEW, -1, ret_pid_fd);
+        pid = clone_raw(CLONE_CALL_NEW, -1, &child->pid_fd);
     }
     if (pid == -ENOSYS || pid == -EINVAL || pid == -E2BIG) {
         /* The child has our handlers here, until it has reset all. */
         plan->ignored = UINT64_MAX;
-        pid = clone_raw(CLONE_CALL_OLD, -1, ret_pid_fd);
+        pid = clone_raw(CLONE_CALL_OLD, -1, &child->pid_fd);
     }
     return pid;
 }
@@ -360,7 +361,7 @@ clone_and_run(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = clone_child(plan, cgroup_fd, &child->pid_fd);
+    pid = clone_child(plan, cgroup_fd, child);
     if (pid == 0)
         spawn_child_run(plan);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -389,6 +390,10 @@ make_child(const struct spawn_spec *spec, struct spawn_ends *ends,
          */
         ends->procs_fd =
             openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (ends->procs_fd < 0) {
+            child->unplaced = true;
+            log_unplaced(errno);
+        }
         cgroup_fd = -1;
     }
     r = plan_fill(spec, ends, &plan);
@@ -401,7 +406,7 @@ make_child(const struct spawn_spec *spec, struct spawn_ends *ends,
 int
 spawn(const struct spawn_spec *spec, struct spawn_child *ret, struct status *st)
 {
-    struct spawn_child child = {-1, -1, -1, -1, -1, -1, -1};
+    struct spawn_child child = {-1, -1, -1, -1, -1, -1, -1, false};
     struct spawn_ends ends = {{-1, -1, -1}, -1, -1, -1};
     int r;
 

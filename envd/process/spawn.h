@@ -31,7 +31,7 @@ struct spawn_spec {
     uint32_t cols; /* used modulo 65536 */
     uint32_t rows;
     bool stdin_open; /* a pipe; else /dev/null.  Ignored with pty */
-    int cgroup_fd;   /* directory of the leaf, or -1 */
+    int cgroup_fd;   /* directory of the leaf, O_PATH is enough; or -1 */
 };
 
 /* What came of it; every fd non-blocking, close-on-exec, -1 when unused. */
@@ -42,7 +42,9 @@ struct spawn_child {
     int stdin_fd;  /* write end */
     int stdout_fd; /* read ends */
     int stderr_fd;
-    int tty_fd; /* the pty's master */
+    int tty_fd;    /* the pty's master */
+    bool unplaced; /* the kernel would not have it in the leaf: it runs in the
+                      agent's cgroup */
 };
 
 enum spawn_stage {

@@ -4,16 +4,11 @@
 #include "process/spawn_clone.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "base/fd.h"
-#include "base/scope.h"
 
 pid_t
 clone_raw(enum clone_call call, int cgroup_fd, int *ret_pid_fd)
@@ -43,21 +38,4 @@ clone_raw(enum clone_call call, int cgroup_fd, int *ret_pid_fd)
     if (pid > 0)
         *ret_pid_fd = pid_fd;
     return (pid_t)pid;
-}
-
-bool
-cgroup_is_frozen(int cgroup_fd)
-{
-    SCOPE(fd_close)
-    int fd = openat(cgroup_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-    char text[256];
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    n = read(fd, text, sizeof(text) - 1);
-    if (n < 0)
-        return false;
-    text[n] = '\0';
-    return strstr(text, "frozen 1") != NULL;
 }

@@ -4,7 +4,6 @@
 #ifndef ENVD_PROCESS_SPAWN_CLONE_H
 #define ENVD_PROCESS_SPAWN_CLONE_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 enum clone_call {
@@ -26,8 +25,5 @@ enum clone_call {
  * Rule: clone(2).
  */
 pid_t clone_raw(enum clone_call call, int cgroup_fd, int *ret_pid_fd);
-
-/* Whether processes that enter this cgroup would be stopped. */
-bool cgroup_is_frozen(int cgroup_fd);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "loop/loop.h"
+#include "process/cgroup.h"
 #include "process/input.h"
 #include "process/orphan.h"
 #include "process/output.h"
@@ -43,8 +44,9 @@ struct process_life {
     struct input input;
     int64_t deadline_ms; /* 0: none */
     size_t arg_count;
-    int cgroup_fd; /* -1: none */
+    struct cgroup_leaf leaf;
     bool deadline_fired;
+    bool killed;    /* by us, with SIGKILL */
     bool impatient; /* it was asked to end: background output is not awaited */
 };
 
