@@ -208,10 +208,9 @@ kind_oom_kills(const struct cgroups *g, enum cgroup_kind kind)
 {
     uint64_t kills;
 
-    return cgroup_read_value(g->kind_fd[kind], "memory.events", "oom_kill",
-                             &kills) == 0
-               ? kills
-               : 0;
+    (void)cgroup_read_value(g->kind_fd[kind], "memory.events", "oom_kill",
+                            &kills);
+    return kills;
 }
 
 /* Make the next leaf whose name is free.  0 or -errno. */
@@ -294,12 +293,11 @@ cgroup_leaf_refused(struct cgroups *g, struct cgroup_leaf *leaf)
 uint64_t
 cgroup_leaf_cpu_us(const struct cgroup_leaf *leaf)
 {
-    uint64_t usage;
+    uint64_t usage = 0;
 
-    return leaf->fd >= 0 && cgroup_read_value(leaf->fd, "cpu.stat",
-                                              "usage_usec", &usage) == 0
-               ? usage
-               : 0;
+    if (leaf->fd >= 0)
+        (void)cgroup_read_value(leaf->fd, "cpu.stat", "usage_usec", &usage);
+    return usage;
 }
 
 bool

@@ -24,7 +24,7 @@ bool cgroup_find_value(struct str text, const char *key, uint64_t *ret);
  *
  * dir_fd  the cgroup, O_PATH is enough
  * file    relative to it
- * ret     0 when the file has no such key
+ * ret     0 when there is no such key or file
  *
  * Returns 0, or -errno when the file cannot be read.  Context: any.
  */
