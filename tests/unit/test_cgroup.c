@@ -792,6 +792,32 @@ test_cpu_time(void **state)
     world_done(&w);
 }
 
+/* Killed by the kernel for want of memory, and by somebody else. */
+static void
+test_oom(void **state)
+{
+    struct client c = {0};
+    struct client d = {0};
+    struct world w;
+
+    NEEDS_CGROUPS();
+    world_init(&w, real_root);
+    run_script(&w.f, "kill -9 $$", &c);
+    assert_string_equal(c.exit.status, "signal: killed");
+    assert_false(c.exit.oom_killed);
+    client_done(&c);
+    if (fd_write_file(below(real_root, "user/memory.max"), "32M") < 0) {
+        world_done(&w);
+        skip();
+    }
+    (void)fd_write_file(below(real_root, "user/memory.swap.max"), "0");
+    run_script(&w.f, "exec tail /dev/zero", &d);
+    assert_string_equal(d.exit.status, "signal: killed");
+    assert_true(d.exit.oom_killed);
+    client_done(&d);
+    world_done(&w);
+}
+
 /* The agent ends, its commands do not; the next one tidies up after them. */
 static void
 test_next_agent(void **state)
@@ -965,6 +991,7 @@ main(void)
         cmocka_unit_test_teardown(test_divided, real_clean),
         cmocka_unit_test_teardown(test_deadline_after_exit, real_clean),
         cmocka_unit_test_teardown(test_cpu_time, real_clean),
+        cmocka_unit_test_teardown(test_oom, real_clean),
         cmocka_unit_test_teardown(test_next_agent, real_clean),
         cmocka_unit_test_teardown(test_many, real_clean),
     };

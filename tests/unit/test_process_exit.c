@@ -76,7 +76,11 @@ test_cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct rusage usage = {.ru_maxrss = 77};
+        struct rusage usage = {
+            .ru_maxrss = 77,
+            .ru_utime = {.tv_sec = 2, .tv_usec = 5},
+            .ru_stime = {.tv_sec = 1, .tv_usec = 999999},
+        };
         struct process_exit ex;
 
         process_exit_set(&ex, cases[i].wait_status, &usage, cases[i].deadline);
@@ -85,6 +89,9 @@ test_cases(void **state)
         assert_int_equal(ex.deadline, cases[i].deadline);
         assert_string_equal(ex.status, cases[i].status);
         assert_int_equal(ex.usage.ru_maxrss, 77);
+        assert_int_equal(ex.peak_kib, 77);
+        assert_int_equal(ex.cpu_us, 4000004);
+        assert_false(ex.oom_killed);
         if (cases[i].error == NULL)
             assert_null(ex.error);
         else
