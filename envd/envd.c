@@ -28,12 +28,6 @@
 #include "security/access.h"
 #include "security/user.h"
 
-/* Wait for a reader that holds others up before it is cut. */
-#define READER_STALL_MS (10 * 1000)
-
-/* Wait for a background child that holds the output open. */
-#define OUTPUT_LINGER_MS 100
-
 static const struct rpc_service *const services[] = {
     &process_service,
     &filesystem_service,
@@ -77,18 +71,31 @@ listen_on(struct envd *e)
     return r;
 }
 
+void
+envd_options_init(struct envd_options *o)
+{
+    *o = (struct envd_options){
+        .port = 49983,
+        .cgroup_root = "/sys/fs/cgroup",
+        .replay = PROCESS_REPLAY_RESUME,
+        .process =
+            {
+                .ring_bytes = LIMIT_PROCESS_RING_BYTES,
+                .rings_bytes = LIMIT_PROCESS_RINGS_BYTES,
+                .processes_max = LIMIT_PROCESSES,
+                .retained_max = LIMIT_PROCESS_RETAINED,
+                .retained_min = LIMIT_PROCESS_RETAINED_MIN,
+                .retain_ms = LIMIT_PROCESS_RETAIN_MS,
+                .stall_ms = LIMIT_PROCESS_STALL_MS,
+                .linger_ms = LIMIT_PROCESS_LINGER_MS,
+                .kill_scope = PROCESS_SCOPE_TREE,
+            },
+    };
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
-    static const struct process_settings process_settings = {
-        .ring_bytes = LIMIT_PROCESS_RING_BYTES,
-        .rings_bytes = LIMIT_PROCESS_RINGS_BYTES,
-        .processes_max = LIMIT_PROCESSES,
-        .retained_max = LIMIT_PROCESS_RETAINED,
-        .retain_ms = LIMIT_PROCESS_RETAIN_MS,
-        .stall_ms = READER_STALL_MS,
-        .linger_ms = OUTPUT_LINGER_MS,
-    };
     struct envd *e = xcalloc(1, sizeof(*e));
 
     prepare_process();
@@ -114,7 +121,7 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
-    e->processes = process_table_new(e->loop, &process_settings);
+    e->processes = process_table_new(e->loop, &options->process);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     if (e->workers == NULL || e->token == NULL) {

@@ -135,6 +135,10 @@ finish(struct output_stream *s, const struct process_event *ev)
     end.exit_code = ev->exit->exit_code;
     end.exited = ev->exit->exited;
     end.status = (char *)(uintptr_t)ev->exit->status;
+    end.cpu_us = ev->exit->cpu_us;
+    end.peak_memory_bytes = ev->exit->peak_bytes;
+    end.oom_killed = ev->exit->oom_killed;
+    end.deadline_exceeded = ev->exit->deadline;
     if (ev->exit->error != NULL) {
         end._error_case = PROCESS__PROCESS_EVENT__END_EVENT___ERROR_ERROR;
         end.error = (char *)(uintptr_t)ev->exit->error;
@@ -252,13 +256,13 @@ process_rpc_on_output_cancel(struct call *c, enum call_cancel why)
  * header says otherwise.
  */
 static int
-parse_replay(const struct call *c, enum process_replay *ret, uint64_t *ret_from,
+parse_replay(struct call *c, enum process_replay *ret, uint64_t *ret_from,
              struct status *st)
 {
     struct str value = call_header(c, "X-Envd-Replay");
     const size_t prefix = strlen("from=");
 
-    *ret = PROCESS_REPLAY_RESUME;
+    *ret = api_envd(c)->options.replay;
     *ret_from = 0;
     if (value.data == NULL)
         return 0;

@@ -4,6 +4,7 @@
 #include "process/exit.h"
 
 #include <stdio.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "base/scope.h"
@@ -60,11 +61,22 @@ set_signal(struct process_exit *ret, int wait_status)
     ret->error = ret->status;
 }
 
+static uint64_t
+timeval_us(const struct timeval *tv)
+{
+    return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
+}
+
 void
 process_exit_set(struct process_exit *ret, int wait_status,
                  const struct rusage *usage, bool deadline)
 {
-    *ret = (struct process_exit){.usage = *usage, .deadline = deadline};
+    *ret = (struct process_exit){
+        .deadline = deadline,
+        .usage = *usage,
+        .cpu_us = timeval_us(&usage->ru_utime) + timeval_us(&usage->ru_stime),
+        .peak_bytes = (uint64_t)usage->ru_maxrss * 1024,
+    };
     if (!WIFEXITED(wait_status)) {
         set_signal(ret, wait_status);
         return;

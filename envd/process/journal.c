@@ -65,7 +65,10 @@ journal_end(const struct process *p)
     log_u64(&line, "pty_bytes", p->output.bytes[PROCESS_PTY]);
     log_u64(&line, "user_us", timeval_us(&usage->ru_utime));
     log_u64(&line, "system_us", timeval_us(&usage->ru_stime));
-    log_i64(&line, "peak_kib", usage->ru_maxrss);
+    log_u64(&line, "cpu_us", p->exit.cpu_us);
+    log_u64(&line, "peak_bytes", p->exit.peak_bytes);
+    log_bool(&line, "oom_killed", p->exit.oom_killed);
+    log_bool(&line, "deadline", p->exit.deadline);
     log_end(&line, "Process with pid %d ended", (int)p->pid);
 }
 

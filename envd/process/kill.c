@@ -49,10 +49,10 @@ struct output_names {
     size_t count;
 };
 
-static int
-send_to_fd(int pid_fd, int signum)
+int
+kill_leader(int leader_fd, int signum)
 {
-    return syscall(SYS_pidfd_send_signal, pid_fd, signum, NULL, 0) == 0
+    return syscall(SYS_pidfd_send_signal, leader_fd, signum, NULL, 0) == 0
                ? 0
                : -errno;
 }
@@ -62,7 +62,7 @@ kill_group(pid_t leader, int leader_fd, int signum)
 {
     if (kill(-leader, signum) == 0)
         return 0;
-    return send_to_fd(leader_fd, signum);
+    return kill_leader(leader_fd, signum);
 }
 
 /* The next blank-separated number of *text. */
@@ -279,7 +279,7 @@ entry_signal(const struct entry *e, int signum)
     (void)snprintf(pid, sizeof(pid), "%d", (int)e->pid);
     if (proc_fd >= 0 && entry_read(proc_fd, pid, &now) &&
         now.start == e->start && !now.dead)
-        (void)send_to_fd(fd, signum);
+        (void)kill_leader(fd, signum);
 }
 
 static bool
@@ -371,5 +371,5 @@ kill_tree(const struct kill_target *t)
         sweep(t);
     /* Whatever came of that, these die. */
     (void)kill(-t->leader, SIGKILL);
-    (void)send_to_fd(t->leader_fd, SIGKILL);
+    (void)kill_leader(t->leader_fd, SIGKILL);
 }

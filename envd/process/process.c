@@ -46,6 +46,7 @@ life_free(struct process *p)
         return;
     loop_timer_cancel(&life->deadline);
     loop_timer_cancel(&life->linger);
+    loop_timer_cancel(&life->grace);
     loop_io_disarm(&life->pid_io);
     loop_io_disarm(&life->status_io);
     input_done(&life->input);
@@ -146,6 +147,7 @@ process_end(struct process *p)
         process_exit_set_unknown(&p->exit, life->deadline_fired);
     loop_timer_cancel(&life->deadline);
     loop_timer_cancel(&life->linger);
+    loop_timer_cancel(&life->grace);
     p->state = PROCESS_RETAINED;
     table_retain(p->table, p);
     output_end(&p->output, &p->exit);
@@ -271,7 +273,7 @@ is_leader(void *ctx, pid_t pid)
 }
 
 static void
-process_kill_tree(struct process *p)
+process_kill(struct process *p, enum process_scope scope)
 {
     struct kill_target target = {
         .leader = p->pid,
@@ -281,6 +283,10 @@ process_kill_tree(struct process *p)
         .ctx = p->table,
     };
 
+    if (scope == PROCESS_SCOPE_LEADER) {
+        (void)kill_leader(target.leader_fd, SIGKILL);
+        return;
+    }
     output_fds(&p->output, target.output_fds);
     kill_tree(&target);
 }
@@ -302,8 +308,17 @@ on_deadline(struct loop_timer *t)
     struct process_life *life = container_of(t, struct process_life, deadline);
 
     life->deadline_fired = true;
-    process_kill_tree(life->process);
+    process_kill(life->process, life->process->table->set.kill_scope);
     process_hurry(life->process);
+}
+
+/* It was asked to end, and did not. */
+static void
+on_grace(struct loop_timer *t)
+{
+    struct process_life *life = container_of(t, struct process_life, grace);
+
+    process_kill(life->process, life->term_scope);
 }
 
 static struct process_life *
@@ -325,6 +340,7 @@ life_new(struct process *p, const struct spawn_spec *spec,
                  on_status_ready);
     loop_io_arm(&life->status_io);
     loop_timer_init(loop, &life->linger, on_linger);
+    loop_timer_init(loop, &life->grace, on_grace);
     loop_timer_init(loop, &life->deadline, on_deadline);
     if (deadline_ms > 0)
         loop_timer_set(&life->deadline, deadline_ms);
@@ -398,21 +414,35 @@ process_start(struct process_table *t, const struct spawn_spec *spec,
     return 0;
 }
 
-int
-process_signal(struct process *p, int signum, struct status *st)
+/* Signal a process that lives.  Returns 0 or -errno. */
+static int
+process_send(struct process *p, int signum, enum process_scope scope)
 {
-    int r = -ESRCH;
+    struct process_life *life = p->life;
+    int64_t grace_ms = p->table->set.term_grace_ms;
+    int r = 0;
 
-    if (process_is_live(p)) {
-        if (signum == SIGKILL) {
-            process_kill_tree(p);
-            r = 0;
-        } else {
-            r = kill_group(p->pid, p->life->child.pid_fd, signum);
-        }
-        if (signum == SIGKILL || signum == SIGTERM)
-            process_hurry(p);
+    if (signum == SIGKILL)
+        process_kill(p, scope);
+    else if (scope == PROCESS_SCOPE_LEADER)
+        r = kill_leader(life->child.pid_fd, signum);
+    else
+        r = kill_group(p->pid, life->child.pid_fd, signum);
+    if (signum == SIGKILL || signum == SIGTERM)
+        process_hurry(p);
+    if (signum == SIGTERM && grace_ms > 0 && r == 0) {
+        life->term_scope = scope;
+        loop_timer_set(&life->grace, grace_ms);
     }
+    return r;
+}
+
+int
+process_signal(struct process *p, int signum, enum process_scope scope,
+               struct status *st)
+{
+    int r = process_is_live(p) ? process_send(p, signum, scope) : -ESRCH;
+
     if (r == -ESRCH)
         return status_set(st, RPC_INTERNAL,
                           "error sending signal: os: process already finished");
