@@ -151,6 +151,30 @@ finish(struct output_stream *s, const struct process_event *ev)
     call_end(c);
 }
 
+/* Say by number and name, too, why a command could not be started. */
+static void
+add_cause(struct call *c, const struct status *failure)
+{
+    SCOPE(buf_done) struct buf packed = {0};
+    Process__StartFailure detail = PROCESS__START_FAILURE__INIT;
+    const char *name = strerrorname_np(failure->err);
+    uint8_t *p;
+    size_t len;
+
+    if (failure->stage == NULL)
+        return;
+    detail.number = failure->err;
+    if (failure->err != 0 && name != NULL)
+        detail.name = (char *)(uintptr_t)name;
+    detail.stage = (char *)(uintptr_t)failure->stage;
+    len = process__start_failure__get_packed_size(&detail);
+    p = buf_reserve(&packed, len);
+    if (p == NULL)
+        return;
+    (void)process__start_failure__pack(&detail, p);
+    call_add_error_detail(c, detail.base.descriptor->name, p, len);
+}
+
 static void
 fail(struct output_stream *s, const struct status *failure)
 {
@@ -158,6 +182,7 @@ fail(struct output_stream *s, const struct status *failure)
     struct status st = {0};
 
     (void)status_set(&st, failure->code, "%s", status_message(failure));
+    add_cause(c, failure);
     rpc_log_done(c, "process", "Process stream", &st);
     output_stream_free(s);
     call_fail(c, &st);
@@ -350,6 +375,8 @@ fill_spec(struct call *c, const Process__StartRequest *r,
             r->_stdin_case != PROCESS__START_REQUEST___STDIN_STDIN || r->stdin,
         .cgroup_fd = -1,
     };
+    if (spec->pty && user_find_group(e->users, "tty", &spec->tty_gid) < 0)
+        spec->tty_gid = (gid_t)-1;
     if (spec->pty && r->pty->size != NULL) {
         spec->cols = r->pty->size->cols;
         spec->rows = r->pty->size->rows;
@@ -412,6 +439,7 @@ process_rpc_start(struct call *c, const ProtobufCMessage *request)
 
     if (start(c, r, r->process, &p, &st) < 0) {
         rpc_log_done(c, "process", "Process start", &st);
+        add_cause(c, &st);
         call_fail(c, &st);
     } else {
         follow(c, p, PROCESS_REPLAY_ALL, 0);
