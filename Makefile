@@ -44,7 +44,7 @@ ldflags.release := -static-pie -Wl,--gc-sections
 ldflags.other   := -pie
 
 CPPFLAGS_ALL = -iquote envd -isystem $B/gen -isystem /usr/share/include/llhttp \
-               -D_GNU_SOURCE -DLLHTTP_STRICT_MODE=1 -DENVD_VERSION='"$(VERSION)"' -MMD -MP $(CPPFLAGS)
+               -D_GNU_SOURCE -DLLHTTP_STRICT_MODE=1 -DENVD_VERSION='"$(VERSION)"' -MD -MP $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu17 -fPIE $(cflags.$(BUILD)) $(WARN) $(CFLAGS)
 LDFLAGS_ALL  = $(or $(ldflags.$(BUILD)),$(ldflags.other)) -pthread \
                -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(cflags.$(BUILD))) \

@@ -29,12 +29,6 @@
 #include "security/access.h"
 #include "security/user.h"
 
-/* Wait for a reader that holds others up before it is cut. */
-#define READER_STALL_MS (10 * 1000)
-
-/* Wait for a background child that holds the output open. */
-#define OUTPUT_LINGER_MS 100
-
 static const struct rpc_service *const services[] = {
     &process_service,
     &filesystem_service,
@@ -78,21 +72,26 @@ listen_on(struct envd *e)
     return r;
 }
 
-static struct process_table *
-make_table(struct loop *loop, struct cgroups *cgroups)
+void
+envd_options_init(struct envd_options *o)
 {
-    const struct process_settings set = {
-        .ring_bytes = LIMIT_PROCESS_RING_BYTES,
-        .rings_bytes = LIMIT_PROCESS_RINGS_BYTES,
-        .processes_max = LIMIT_PROCESSES,
-        .retained_max = LIMIT_PROCESS_RETAINED,
-        .retain_ms = LIMIT_PROCESS_RETAIN_MS,
-        .stall_ms = READER_STALL_MS,
-        .linger_ms = OUTPUT_LINGER_MS,
-        .cgroups = cgroups,
+    *o = (struct envd_options){
+        .port = 49983,
+        .cgroup_root = "/sys/fs/cgroup",
+        .replay = PROCESS_REPLAY_RESUME,
+        .process =
+            {
+                .ring_bytes = LIMIT_PROCESS_RING_BYTES,
+                .rings_bytes = LIMIT_PROCESS_RINGS_BYTES,
+                .processes_max = LIMIT_PROCESSES,
+                .retained_max = LIMIT_PROCESS_RETAINED,
+                .retained_min = LIMIT_PROCESS_RETAINED_MIN,
+                .retain_ms = LIMIT_PROCESS_RETAIN_MS,
+                .stall_ms = LIMIT_PROCESS_STALL_MS,
+                .linger_ms = LIMIT_PROCESS_LINGER_MS,
+                .kill_scope = PROCESS_SCOPE_TREE,
+            },
     };
-
-    return process_table_new(loop, &set);
 }
 
 struct envd *
@@ -123,9 +122,10 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
-    if (!options->no_cgroups)
-        e->cgroups = cgroups_open(e->loop, options->cgroup_root);
-    e->processes = make_table(e->loop, e->cgroups);
+    e->options.process.cgroups = e->cgroups =
+        options->no_cgroups ? NULL
+                            : cgroups_open(e->loop, options->cgroup_root);
+    e->processes = process_table_new(e->loop, &e->options.process);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     if (e->workers == NULL || e->token == NULL) {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "connect/call.h"
+#include "process/process.h"
 
 struct access_token;
 struct cgroups;
@@ -17,18 +18,23 @@ struct guest_settings;
 struct http_exchange;
 struct http_server;
 struct loop;
-struct process_table;
 struct user_db;
 struct worker_pool;
 
 /* What the command line decides. */
 struct envd_options {
-    bool not_firecracker;    /* -isnotfc */
-    bool no_cgroups;         /* -no-cgroups */
-    bool verbose;            /* -verbose: log lines on stdout */
-    uint16_t port;           /* -port */
-    const char *cgroup_root; /* -cgroup-root */
+    bool not_firecracker;       /* -isnotfc */
+    bool no_cgroups;            /* -no-cgroups */
+    bool verbose;               /* -verbose: log lines on stdout */
+    uint16_t port;              /* -port */
+    const char *cgroup_root;    /* -cgroup-root */
+    enum process_replay replay; /* -replay: where a Connect begins that does
+                                   not say so itself; NOW or RESUME */
+    struct process_settings process;
 };
+
+/* Fill in what holds when the command line says nothing. */
+void envd_options_init(struct envd_options *o);
 
 struct envd {
     struct envd_options options;

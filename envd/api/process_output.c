@@ -135,6 +135,10 @@ finish(struct output_stream *s, const struct process_event *ev)
     end.exit_code = ev->exit->exit_code;
     end.exited = ev->exit->exited;
     end.status = (char *)(uintptr_t)ev->exit->status;
+    end.cpu_us = ev->exit->cpu_us;
+    end.peak_memory_bytes = ev->exit->peak_bytes;
+    end.oom_killed = ev->exit->oom_killed;
+    end.deadline_exceeded = ev->exit->deadline;
     if (ev->exit->error != NULL) {
         end._error_case = PROCESS__PROCESS_EVENT__END_EVENT___ERROR_ERROR;
         end.error = (char *)(uintptr_t)ev->exit->error;
@@ -147,6 +151,30 @@ finish(struct output_stream *s, const struct process_event *ev)
     call_end(c);
 }
 
+/* Say by number and name, too, why a command could not be started. */
+static void
+add_cause(struct call *c, const struct status *failure)
+{
+    SCOPE(buf_done) struct buf packed = {0};
+    Process__StartFailure detail = PROCESS__START_FAILURE__INIT;
+    const char *name = strerrorname_np(failure->err);
+    uint8_t *p;
+    size_t len;
+
+    if (failure->stage == NULL)
+        return;
+    detail.number = failure->err;
+    if (failure->err != 0 && name != NULL)
+        detail.name = (char *)(uintptr_t)name;
+    detail.stage = (char *)(uintptr_t)failure->stage;
+    len = process__start_failure__get_packed_size(&detail);
+    p = buf_reserve(&packed, len);
+    if (p == NULL)
+        return;
+    (void)process__start_failure__pack(&detail, p);
+    call_add_error_detail(c, detail.base.descriptor->name, p, len);
+}
+
 static void
 fail(struct output_stream *s, const struct status *failure)
 {
@@ -154,6 +182,7 @@ fail(struct output_stream *s, const struct status *failure)
     struct status st = {0};
 
     (void)status_set(&st, failure->code, "%s", status_message(failure));
+    add_cause(c, failure);
     rpc_log_done(c, "process", "Process stream", &st);
     output_stream_free(s);
     call_fail(c, &st);
@@ -252,13 +281,13 @@ process_rpc_on_output_cancel(struct call *c, enum call_cancel why)
  * header says otherwise.
  */
 static int
-parse_replay(const struct call *c, enum process_replay *ret, uint64_t *ret_from,
+parse_replay(struct call *c, enum process_replay *ret, uint64_t *ret_from,
              struct status *st)
 {
     struct str value = call_header(c, "X-Envd-Replay");
     const size_t prefix = strlen("from=");
 
-    *ret = PROCESS_REPLAY_RESUME;
+    *ret = api_envd(c)->options.replay;
     *ret_from = 0;
     if (value.data == NULL)
         return 0;
@@ -346,6 +375,8 @@ fill_spec(struct call *c, const Process__StartRequest *r,
             r->_stdin_case != PROCESS__START_REQUEST___STDIN_STDIN || r->stdin,
         .cgroup_fd = -1,
     };
+    if (spec->pty && user_find_group(e->users, "tty", &spec->tty_gid) < 0)
+        spec->tty_gid = (gid_t)-1;
     if (spec->pty && r->pty->size != NULL) {
         spec->cols = r->pty->size->cols;
         spec->rows = r->pty->size->rows;
@@ -408,6 +439,7 @@ process_rpc_start(struct call *c, const ProtobufCMessage *request)
 
     if (start(c, r, r->process, &p, &st) < 0) {
         rpc_log_done(c, "process", "Process start", &st);
+        add_cause(c, &st);
         call_fail(c, &st);
     } else {
         follow(c, p, PROCESS_REPLAY_ALL, 0);

@@ -111,6 +111,15 @@ update(struct call *c, const ProtobufCMessage *request)
     reply_empty(c, "Process update", &response.base, &st);
 }
 
+static enum process_scope
+signal_scope(const struct envd *e, const Process__SendSignalRequest *r)
+{
+    if (r->_descendants_case !=
+        PROCESS__SEND_SIGNAL_REQUEST___DESCENDANTS_DESCENDANTS)
+        return e->options.process.kill_scope;
+    return r->descendants ? PROCESS_SCOPE_TREE : PROCESS_SCOPE_LEADER;
+}
+
 static void
 send_signal(struct call *c, const ProtobufCMessage *request)
 {
@@ -129,7 +138,7 @@ send_signal(struct call *c, const ProtobufCMessage *request)
             (void)status_set(&st, RPC_UNIMPLEMENTED, "invalid signal: %d",
                              signum);
         else
-            (void)process_signal(p, signum, &st);
+            (void)process_signal(p, signum, signal_scope(api_envd(c), r), &st);
     }
     reply_empty(c, "Process send signal", &response.base, &st);
 }

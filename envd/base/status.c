@@ -167,7 +167,7 @@ status_errno(struct status *st, enum rpc_code code, int err, const char *format,
     message = format_message(format, args, errno_text(err));
     va_end(args);
     free(st->message);
-    *st = (struct status){.code = code, .message = message};
+    *st = (struct status){.code = code, .message = message, .err = err};
     return -1;
 }
 

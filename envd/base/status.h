@@ -32,7 +32,9 @@ enum rpc_code {
  */
 struct status {
     enum rpc_code code;
-    char *message; /* owned; NULL means empty */
+    char *message;     /* owned; NULL means empty */
+    int err;           /* the errno behind it, 0 for none */
+    const char *stage; /* what had been reached; static, NULL for nothing */
 };
 
 /*
@@ -43,7 +45,8 @@ int status_set(struct status *st, enum rpc_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * As status_set(), appending ": " and errno_text(err) to the message.
+ * As status_set(), appending ": " and errno_text(err) to the message; `err`
+ * is kept in the status, too.
  * err  an errno value, positive
  */
 int status_errno(struct status *st, enum rpc_code code, int err,

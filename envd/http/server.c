@@ -25,8 +25,10 @@
 #define REST_MS          100 /* when accepting fails for lack of something */
 
 /* Keepalive: a silent peer is asked after 15 s, every 15 s, nine times. */
-#define KEEPALIVE_SECONDS 15
-#define KEEPALIVE_PROBES  9
+/* A peer that has vanished is known after 10 + 3 * 5 seconds of silence. */
+#define KEEPALIVE_IDLE_S     10
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_PROBES     3
 
 struct http_listener {
     TAILQ_ENTRY(http_listener) link;
@@ -185,8 +187,8 @@ set_inherited_options(int fd)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_SECONDS);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 

@@ -73,10 +73,10 @@ process_exit_set(struct process_exit *ret, int wait_status,
                  const struct rusage *usage, bool deadline)
 {
     *ret = (struct process_exit){
-        .usage = *usage,
         .deadline = deadline,
+        .usage = *usage,
         .cpu_us = timeval_us(&usage->ru_utime) + timeval_us(&usage->ru_stime),
-        .peak_kib = (uint64_t)usage->ru_maxrss,
+        .peak_bytes = (uint64_t)usage->ru_maxrss * 1024,
     };
     if (!WIFEXITED(wait_status)) {
         set_signal(ret, wait_status);

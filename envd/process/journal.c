@@ -7,6 +7,7 @@
 #include "process/journal.h"
 
 #include <stdio.h>
+#include <sys/time.h>
 
 #include "base/log.h"
 #include "process/table.h"
@@ -38,9 +39,16 @@ journal_start(const struct process *p)
     log_end(&line, "Process with pid %d started", (int)p->pid);
 }
 
+static uint64_t
+timeval_us(const struct timeval *tv)
+{
+    return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
+}
+
 void
 journal_end(const struct process *p)
 {
+    const struct rusage *usage = &p->exit.usage;
     struct log_line line;
 
     if (!log_begin(&line, LOG_LEVEL_INFO, "process"))
@@ -55,9 +63,12 @@ journal_end(const struct process *p)
     log_u64(&line, "stdout_bytes", p->output.bytes[PROCESS_STDOUT]);
     log_u64(&line, "stderr_bytes", p->output.bytes[PROCESS_STDERR]);
     log_u64(&line, "pty_bytes", p->output.bytes[PROCESS_PTY]);
+    log_u64(&line, "user_us", timeval_us(&usage->ru_utime));
+    log_u64(&line, "system_us", timeval_us(&usage->ru_stime));
     log_u64(&line, "cpu_us", p->exit.cpu_us);
-    log_u64(&line, "peak_kib", p->exit.peak_kib);
+    log_u64(&line, "peak_bytes", p->exit.peak_bytes);
     log_bool(&line, "oom_killed", p->exit.oom_killed);
+    log_bool(&line, "deadline", p->exit.deadline);
     log_end(&line, "Process with pid %d ended", (int)p->pid);
 }
 

@@ -3,7 +3,6 @@
  */
 #include "process/kill.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,30 +19,10 @@
 #include "base/scope.h"
 #include "base/str.h"
 #include "process/cgroup_file.h"
+#include "process/proc.h"
 
 /* Looks at /proc before giving up on a tree that grows while it is stopped. */
 #define ROUNDS_MAX 16
-
-/* Processes looked at; a machine of ours has no more. */
-#define ENTRIES_MAX ((size_t)1 << 16)
-
-/* One process of the machine. */
-struct entry {
-    pid_t pid;
-    pid_t parent;
-    pid_t group;
-    pid_t session;
-    uint64_t start; /* clock ticks since boot: tells users of a pid apart */
-    bool dead;
-    bool victim;
-};
-
-/* All of them, sorted by pid. */
-struct snapshot {
-    struct entry *entries;
-    size_t count;
-    size_t cap;
-};
 
 /* The names under /proc/PID/fd of what only this command writes to. */
 struct output_names {
@@ -50,10 +30,10 @@ struct output_names {
     size_t count;
 };
 
-static int
-send_to_fd(int pid_fd, int signum)
+int
+kill_leader(int leader_fd, int signum)
 {
-    return syscall(SYS_pidfd_send_signal, pid_fd, signum, NULL, 0) == 0
+    return syscall(SYS_pidfd_send_signal, leader_fd, signum, NULL, 0) == 0
                ? 0
                : -errno;
 }
@@ -63,117 +43,7 @@ kill_group(pid_t leader, int leader_fd, int signum)
 {
     if (kill(-leader, signum) == 0)
         return 0;
-    return send_to_fd(leader_fd, signum);
-}
-
-/* The next blank-separated number of *text. */
-static int64_t
-next_number(char **text)
-{
-    return strtoll(*text, text, 10);
-}
-
-/* Read /proc/PID/stat.  Rule: proc(5). */
-static bool
-entry_read(int proc_fd, const char *pid, struct entry *ret)
-{
-    SCOPE(fd_close) int fd = -1;
-    char path[32];
-    char text[1024];
-    char *at;
-    ssize_t n;
-
-    (void)snprintf(path, sizeof(path), "%s/stat", pid);
-    fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    n = read(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    at = strrchr(text, ')'); /* the name before it may hold anything */
-    if (at == NULL || at[1] != ' ' || at[2] == '\0')
-        return false;
-    *ret = (struct entry){.dead = at[2] == 'Z' || at[2] == 'X'};
-    ret->pid = (pid_t)strtol(pid, NULL, 10);
-    at += 3;
-    ret->parent = (pid_t)next_number(&at);
-    ret->group = (pid_t)next_number(&at);
-    ret->session = (pid_t)next_number(&at);
-    for (int field = 7; field < 22; field++)
-        (void)next_number(&at);
-    ret->start = (uint64_t)next_number(&at);
-    return true;
-}
-
-static int
-compare_pids(const void *a, const void *b)
-{
-    const struct entry *x = a;
-    const struct entry *y = b;
-
-    return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-static struct entry *
-snapshot_find(const struct snapshot *s, pid_t pid)
-{
-    struct entry key = {.pid = pid};
-
-    if (s->count == 0)
-        return NULL;
-    return bsearch(&key, s->entries, s->count, sizeof(key), compare_pids);
-}
-
-static bool
-snapshot_add(struct snapshot *s, const struct entry *e)
-{
-    if (s->count == s->cap) {
-        size_t cap = s->cap == 0 ? 256 : s->cap * 2;
-        struct entry *grown = cap <= ENTRIES_MAX
-                                  ? realloc(s->entries, cap * sizeof(*grown))
-                                  : NULL;
-
-        if (grown == NULL)
-            return false;
-        s->entries = grown;
-        s->cap = cap;
-    }
-    s->entries[s->count++] = *e;
-    return true;
-}
-
-static void
-snapshot_done(struct snapshot *s)
-{
-    free(s->entries);
-    *s = (struct snapshot){0};
-}
-
-/* Look at every process; false when /proc cannot be read. */
-static bool
-snapshot_take(struct snapshot *s)
-{
-    DIR *dir = opendir("/proc");
-    const struct dirent *name;
-
-    s->count = 0;
-    if (dir == NULL)
-        return false;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this call's own
-    while ((name = readdir(dir)) != NULL) {
-        struct entry e;
-
-        if (name->d_name[0] < '1' || name->d_name[0] > '9' ||
-            !entry_read(dirfd(dir), name->d_name, &e))
-            continue;
-        if (!snapshot_add(s, &e))
-            break;
-    }
-    (void)closedir(dir);
-    if (s->count > 0)
-        qsort(s->entries, s->count, sizeof(*s->entries), compare_pids);
-    return true;
+    return kill_leader(leader_fd, signum);
 }
 
 static void
@@ -221,23 +91,23 @@ holds_output(pid_t pid, const struct output_names *names)
 
 /* Without a parent of its own: adopted by us, or by the first process. */
 static bool
-is_orphan(const struct kill_target *t, const struct entry *e)
+is_orphan(const struct kill_target *t, const struct proc_entry *e)
 {
     return (e->parent == getpid() || e->parent == 1) &&
            !t->is_leader(t->ctx, e->pid);
 }
 
 static bool
-is_victim(const struct kill_target *t, const struct snapshot *s,
-          const struct output_names *names, const struct entry *e)
+is_victim(const struct kill_target *t, const struct proc_table *s,
+          const struct output_names *names, const struct proc_entry *e)
 {
-    const struct entry *parent;
+    const struct proc_entry *parent;
 
     if (e->pid == getpid() || e->pid == 1)
         return false;
     if (e->pid == t->leader || e->group == t->leader || e->session == t->leader)
         return true;
-    parent = snapshot_find(s, e->parent);
+    parent = proc_table_find(s, e->parent);
     if (parent != NULL && parent->victim)
         return true;
     return !e->dead && is_orphan(t, e) && holds_output(e->pid, names);
@@ -245,8 +115,8 @@ is_victim(const struct kill_target *t, const struct snapshot *s,
 
 /* Mark all victims: as long as marking one marks another. */
 static void
-snapshot_mark(const struct kill_target *t, struct snapshot *s,
-              const struct output_names *names)
+mark_victims(const struct kill_target *t, struct proc_table *s,
+             const struct output_names *names)
 {
     static const struct output_names no_names = {.count = 0};
     bool changed = true;
@@ -254,7 +124,7 @@ snapshot_mark(const struct kill_target *t, struct snapshot *s,
     while (changed) {
         changed = false;
         for (size_t i = 0; i < s->count; i++) {
-            struct entry *e = &s->entries[i];
+            struct proc_entry *e = &s->entries[i];
 
             if (e->victim || !is_victim(t, s, names, e))
                 continue;
@@ -267,26 +137,26 @@ snapshot_mark(const struct kill_target *t, struct snapshot *s,
 
 /* Signal a process if it is still the one that was seen. */
 static void
-entry_signal(const struct entry *e, int signum)
+entry_signal(const struct proc_entry *e, int signum)
 {
     SCOPE(fd_close) int fd = (int)syscall(SYS_pidfd_open, e->pid, 0);
     SCOPE(fd_close) int proc_fd = -1;
     char pid[16];
-    struct entry now;
+    struct proc_entry now;
 
     if (fd < 0)
         return;
     proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     (void)snprintf(pid, sizeof(pid), "%d", (int)e->pid);
-    if (proc_fd >= 0 && entry_read(proc_fd, pid, &now) &&
+    if (proc_fd >= 0 && proc_entry_read(proc_fd, pid, &now) &&
         now.start == e->start && !now.dead)
-        (void)send_to_fd(fd, signum);
+        (void)kill_leader(fd, signum);
 }
 
 static bool
-was_victim(const struct snapshot *before, const struct entry *e)
+was_victim(const struct proc_table *before, const struct proc_entry *e)
 {
-    const struct entry *b = snapshot_find(before, e->pid);
+    const struct proc_entry *b = proc_table_find(before, e->pid);
 
     return b != NULL && b->victim && b->start == e->start;
 }
@@ -296,13 +166,13 @@ was_victim(const struct snapshot *before, const struct entry *e)
  * which stopped as a whole.  Returns how many there were.
  */
 static size_t
-stop_new(const struct kill_target *t, const struct snapshot *now,
-         const struct snapshot *before)
+stop_new(const struct kill_target *t, const struct proc_table *now,
+         const struct proc_table *before)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < now->count; i++) {
-        const struct entry *e = &now->entries[i];
+        const struct proc_entry *e = &now->entries[i];
 
         if (!e->victim || e->dead || e->group == t->leader ||
             e->pid == t->leader || was_victim(before, e))
@@ -313,31 +183,88 @@ stop_new(const struct kill_target *t, const struct snapshot *now,
     return count;
 }
 
+/* What is needed to see whether a process belongs to a command. */
+struct loner {
+    const struct kill_target *target;
+    const struct output_names *names;
+    int proc_fd;
+};
+
+static bool
+is_no_child(void *ctx, pid_t pid)
+{
+    (void)ctx;
+    (void)pid;
+    return false;
+}
+
+/* Whether a child of ours has nothing to do with the command. */
+static bool
+is_stranger(void *ctx, pid_t pid)
+{
+    const struct loner *l = ctx;
+    struct proc_entry e;
+    char name[16];
+
+    if (pid == l->target->leader || l->target->is_leader(l->target->ctx, pid))
+        return true;
+    (void)snprintf(name, sizeof(name), "%d", (int)pid);
+    if (!proc_entry_read(l->proc_fd, name, &e))
+        return false;
+    /* One that has left may have made, before it did, what has not. */
+    return e.dead ||
+           (e.group != l->target->leader && e.session != l->target->leader &&
+            !holds_output(pid, l->names) &&
+            proc_children_visit(pid, is_no_child, NULL) == 1);
+}
+
+/*
+ * Whether the leader is all there is of the command, for certain: it has been
+ * told to stop, so it makes no child any more (fork fails while a signal is
+ * pending), and what it had made is its child, or ours as its subreaper.
+ */
+static bool
+is_alone(const struct kill_target *t, const struct output_names *names)
+{
+    SCOPE(fd_close)
+    int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct loner l = {.target = t, .names = names, .proc_fd = proc_fd};
+    int subreaper = 0;
+
+    return proc_fd >= 0 &&
+           (getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 &&
+                              subreaper != 0)) &&
+           proc_children_visit(t->leader, is_no_child, NULL) == 1 &&
+           proc_children_visit(getpid(), is_stranger, &l) == 1;
+}
+
 static void
 sweep(const struct kill_target *t)
 {
-    struct snapshot now = {0};
-    struct snapshot before = {0};
+    struct proc_table now = {0};
+    struct proc_table before = {0};
     struct output_names names;
 
     output_names_get(t, &names);
     (void)kill_group(t->leader, t->leader_fd, SIGSTOP);
+    if (is_alone(t, &names))
+        return;
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        struct snapshot swap = before;
+        struct proc_table swap = before;
 
         before = now;
         now = swap;
-        if (!snapshot_take(&now))
+        if (!proc_table_take(&now))
             break;
-        snapshot_mark(t, &now, &names);
+        mark_victims(t, &now, &names);
         if (stop_new(t, &now, &before) == 0)
             break;
     }
     for (size_t i = 0; i < now.count; i++)
         if (now.entries[i].victim && !now.entries[i].dead)
             entry_signal(&now.entries[i], SIGKILL);
-    snapshot_done(&now);
-    snapshot_done(&before);
+    proc_table_done(&now);
+    proc_table_done(&before);
 }
 
 void
@@ -353,5 +280,5 @@ kill_tree(const struct kill_target *t)
     }
     /* Whatever came of that, these die. */
     (void)kill(-t->leader, SIGKILL);
-    (void)send_to_fd(t->leader_fd, SIGKILL);
+    (void)kill_leader(t->leader_fd, SIGKILL);
 }

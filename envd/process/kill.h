@@ -32,6 +32,9 @@ struct kill_target {
  */
 void kill_tree(const struct kill_target *t);
 
+/* Send a signal to one process by its pidfd.  Returns 0 or -errno. */
+int kill_leader(int leader_fd, int signum);
+
 /*
  * Send a signal to the command's process group, or to its leader while there
  * is no group yet.  Returns 0 or -errno.

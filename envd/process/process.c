@@ -27,16 +27,13 @@
 #include "process/exit.h"
 #include "process/journal.h"
 #include "process/kill.h"
+#include "process/placed.h"
 #include "process/spawn_copy.h"
 #include "process/table.h"
 
 /* How long background output is awaited after the process was asked to end,
  * where it is awaited for ever otherwise. */
 #define IMPATIENT_LINGER_MS 100
-
-/* The tag of the host's own commands: they run beside the agent, and so also
- * while those of users are frozen. */
-#define SYSTEM_TAG "_system"
 
 /* Output kept of what nobody will ever ask for. */
 #define GONE_RING_BYTES 4096
@@ -50,6 +47,7 @@ life_free(struct process *p)
         return;
     loop_timer_cancel(&life->deadline);
     loop_timer_cancel(&life->linger);
+    loop_timer_cancel(&life->grace);
     loop_io_disarm(&life->pid_io);
     loop_io_disarm(&life->status_io);
     input_done(&life->input);
@@ -154,6 +152,7 @@ process_end(struct process *p)
         cgroup_leaf_saw_oom(p->table->set.cgroups, &life->leaf);
     loop_timer_cancel(&life->deadline);
     loop_timer_cancel(&life->linger);
+    loop_timer_cancel(&life->grace);
     p->state = PROCESS_RETAINED;
     table_retain(p->table, p);
     output_end(&p->output, &p->exit);
@@ -284,7 +283,7 @@ is_leader(void *ctx, pid_t pid)
 }
 
 static void
-process_kill_tree(struct process *p)
+process_kill(struct process *p, enum process_scope scope)
 {
     struct kill_target target = {
         .leader = p->pid,
@@ -294,8 +293,12 @@ process_kill_tree(struct process *p)
         .ctx = p->table,
     };
 
-    output_fds(&p->output, target.output_fds);
     p->life->killed = true;
+    if (scope == PROCESS_SCOPE_LEADER) {
+        (void)kill_leader(target.leader_fd, SIGKILL);
+        return;
+    }
+    output_fds(&p->output, target.output_fds);
     kill_tree(&target);
 }
 
@@ -316,8 +319,17 @@ on_deadline(struct loop_timer *t)
     struct process_life *life = container_of(t, struct process_life, deadline);
 
     life->deadline_fired = true;
-    process_kill_tree(life->process);
+    process_kill(life->process, life->process->table->set.kill_scope);
     process_hurry(life->process);
+}
+
+/* It was asked to end, and did not. */
+static void
+on_grace(struct loop_timer *t)
+{
+    struct process_life *life = container_of(t, struct process_life, grace);
+
+    process_kill(life->process, life->term_scope);
 }
 
 static struct process_life *
@@ -339,6 +351,7 @@ life_new(struct process *p, const struct spawn_spec *spec,
                  on_status_ready);
     loop_io_arm(&life->status_io);
     loop_timer_init(loop, &life->linger, on_linger);
+    loop_timer_init(loop, &life->grace, on_grace);
     loop_timer_init(loop, &life->deadline, on_deadline);
     if (deadline_ms > 0)
         loop_timer_set(&life->deadline, deadline_ms);
@@ -348,39 +361,6 @@ life_new(struct process *p, const struct spawn_spec *spec,
                          : child->stdin_fd,
                spec->pty);
     return life;
-}
-
-/* A command's cgroup, if it is to have one that can be had. */
-static struct cgroup_leaf
-leaf_for(struct process_table *t, const struct spawn_spec *spec,
-         const char *tag)
-{
-    struct cgroup_leaf leaf = {.fd = -1};
-
-    if (spec->cgroup_fd >= 0)
-        leaf.fd = fcntl(spec->cgroup_fd, F_DUPFD_CLOEXEC, 3);
-    else if (tag == NULL || strcmp(tag, SYSTEM_TAG) != 0)
-        cgroup_leaf_make(t->set.cgroups, spec->pty ? CGROUP_PTYS : CGROUP_USER,
-                         &leaf);
-    return leaf;
-}
-
-/* Spawn into a cgroup, which it has left again if that failed. */
-static int
-spawn_into_leaf(struct process_table *t, const struct spawn_spec *spec,
-                struct cgroup_leaf *leaf, struct spawn_child *ret,
-                struct status *st)
-{
-    struct spawn_spec placed = *spec;
-    int r;
-
-    placed.cgroup_fd = leaf->fd;
-    r = spawn(&placed, ret, st);
-    if (r < 0)
-        cgroup_leaf_leave(t->set.cgroups, leaf);
-    else if (ret->unplaced)
-        cgroup_leaf_refused(t->set.cgroups, leaf);
-    return r;
 }
 
 static struct process *
@@ -433,8 +413,7 @@ process_start(struct process_table *t, const struct spawn_spec *spec,
         return status_set(st, RPC_RESOURCE_EXHAUSTED,
                           "no memory to start a process");
     }
-    leaf = leaf_for(t, spec, tag);
-    if (spawn_into_leaf(t, spec, &leaf, &child, st) < 0) {
+    if (spawn_placed(t->set.cgroups, spec, tag, &leaf, &child, st) < 0) {
         process_free(p);
         return -1;
     }
@@ -447,21 +426,35 @@ process_start(struct process_table *t, const struct spawn_spec *spec,
     return 0;
 }
 
-int
-process_signal(struct process *p, int signum, struct status *st)
+/* Signal a process that lives.  Returns 0 or -errno. */
+static int
+process_send(struct process *p, int signum, enum process_scope scope)
 {
-    int r = -ESRCH;
+    struct process_life *life = p->life;
+    int64_t grace_ms = p->table->set.term_grace_ms;
+    int r = 0;
 
-    if (process_is_live(p)) {
-        if (signum == SIGKILL) {
-            process_kill_tree(p);
-            r = 0;
-        } else {
-            r = kill_group(p->pid, p->life->child.pid_fd, signum);
-        }
-        if (signum == SIGKILL || signum == SIGTERM)
-            process_hurry(p);
+    if (signum == SIGKILL)
+        process_kill(p, scope);
+    else if (scope == PROCESS_SCOPE_LEADER)
+        r = kill_leader(life->child.pid_fd, signum);
+    else
+        r = kill_group(p->pid, life->child.pid_fd, signum);
+    if (signum == SIGKILL || signum == SIGTERM)
+        process_hurry(p);
+    if (signum == SIGTERM && grace_ms > 0 && r == 0) {
+        life->term_scope = scope;
+        loop_timer_set(&life->grace, grace_ms);
     }
+    return r;
+}
+
+int
+process_signal(struct process *p, int signum, enum process_scope scope,
+               struct status *st)
+{
+    int r = process_is_live(p) ? process_send(p, signum, scope) : -ESRCH;
+
     if (r == -ESRCH)
         return status_set(st, RPC_INTERNAL,
                           "error sending signal: os: process already finished");

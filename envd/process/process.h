@@ -24,21 +24,31 @@ struct loop;
 struct process;
 struct process_table;
 
+/* Whom SIGKILL, SIGTERM and the deadline of a command reach. */
+enum process_scope {
+    PROCESS_SCOPE_TREE,   /* SIGKILL all that the command has made, other
+                             signals its process group */
+    PROCESS_SCOPE_LEADER, /* the process itself */
+};
+
 /* Bounds and habits of a table; constant while it lives. */
 struct process_settings {
-    size_t ring_bytes;       /* recent output kept for one process */
-    size_t rings_bytes;      /* for all processes together */
-    size_t processes_max;    /* alive at once */
-    size_t retained_max;     /* exits kept; beyond, the oldest go first */
-    size_t retained_min;     /* so many stay, however old they are */
-    int64_t retain_ms;       /* how long the others are kept */
-    int64_t stall_ms;        /* no progress of one reader while others wait:
-                                cut */
-    int64_t linger_ms;       /* from the exit to its end, while a process in
-                                the background holds the output open; -1: wait
-                                for it */
-    struct cgroups *cgroups; /* borrowed, outlives the table; NULL: commands
-                                are not placed */
+    size_t ring_bytes;     /* recent output kept for one process */
+    size_t rings_bytes;    /* for all processes together */
+    size_t processes_max;  /* alive at once */
+    size_t retained_max;   /* exits kept; beyond, the oldest go first */
+    size_t retained_min;   /* so many stay, however old they are */
+    int64_t retain_ms;     /* how long the others are kept */
+    int64_t stall_ms;      /* no progress of one reader while others wait:
+                              cut */
+    int64_t linger_ms;     /* from the exit to its end, while a process in
+                              the background holds the output open; -1: wait
+                              for it */
+    int64_t term_grace_ms; /* from a SIGTERM to the SIGKILL behind it; 0: no
+                              such kill */
+    enum process_scope kill_scope; /* of the deadline */
+    struct cgroups *cgroups;       /* borrowed, outlives the table; NULL:
+                                      commands are not placed */
 };
 
 struct process_table *process_table_new(struct loop *loop,
@@ -55,14 +65,12 @@ struct process_exit {
     int32_t exit_code;   /* -1 when a signal ended it */
     bool exited;         /* by itself, with exit_code */
     bool deadline;       /* its deadline had fired */
+    bool oom_killed;     /* the kernel ended it for want of memory */
+    uint64_t cpu_us;     /* of the command and of what it has made */
+    uint64_t peak_bytes; /* most memory held by one of its processes */
     char status[64];     /* "exit status 3", "signal: killed (core dumped)" */
     const char *error;   /* absent (NULL) only for exit status 0 */
     struct rusage usage; /* of the process and what it waited for */
-    uint64_t cpu_us;     /* CPU time of all that the command has made, so far
-                            as it has ended or shares its cgroup */
-    uint64_t peak_kib;   /* largest resident set among those it waited for and
-                            itself */
-    bool oom_killed;     /* the kernel killed it for want of memory */
 };
 
 /*
@@ -227,10 +235,8 @@ void process_input_cancel(struct process_input *in);
 int process_resize(struct process *p, uint32_t cols, uint32_t rows,
                    struct status *st);
 
-/*
- * Send a signal: SIGKILL to all that the command has made, others to its
- * process group.  Returns 0, or -1 with `st` (`error sending signal: …`).
- */
-int process_signal(struct process *p, int signum, struct status *st);
+/* Send a signal.  Returns 0, or -1 with `st` (`error sending signal: …`). */
+int process_signal(struct process *p, int signum, enum process_scope scope,
+                   struct status *st);
 
 #endif

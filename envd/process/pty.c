@@ -25,7 +25,7 @@ pty_resize(int tty_fd, uint32_t cols, uint32_t rows)
 }
 
 int
-pty_open(uid_t uid, uint32_t cols, uint32_t rows, int *ret_master,
+pty_open(uid_t uid, gid_t gid, uint32_t cols, uint32_t rows, int *ret_master,
          int *ret_slave, const char **ret_what)
 {
     SCOPE(fd_close) int master = -1;
@@ -44,11 +44,8 @@ pty_open(uid_t uid, uint32_t cols, uint32_t rows, int *ret_master,
     slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
         return -errno;
-    /*
-     * The group is tty already where devpts was mounted with it.  A terminal
-     * that its user cannot open by name still works, hence no error.
-     */
-    if (fchown(slave, uid, (gid_t)-1) == 0)
+    /* A terminal that its user cannot open by name works: hence no error. */
+    if (fchown(slave, uid, gid) == 0)
         (void)fchmod(slave, S_IRUSR | S_IWUSR | S_IWGRP);
     r = pty_resize(master, cols, rows);
     if (r < 0)

@@ -8,7 +8,8 @@
 #include <sys/types.h>
 
 /*
- * Make a terminal of the given size (modulo 65536) that belongs to `uid`.
+ * Make a terminal of the given size (modulo 65536) that belongs to `uid` and
+ * `gid` ((gid_t)-1: the group that devpts gives).
  *
  * ret_master  on success non-blocking; the caller closes both
  * ret_slave   on success blocking, and nobody's controlling terminal
@@ -17,7 +18,7 @@
  *
  * Returns 0 or -errno.  Rule: pty(7), ioctl_tty(2).
  */
-int pty_open(uid_t uid, uint32_t cols, uint32_t rows, int *ret_master,
-             int *ret_slave, const char **ret_what);
+int pty_open(uid_t uid, gid_t gid, uint32_t cols, uint32_t rows,
+             int *ret_master, int *ret_slave, const char **ret_what);
 
 #endif

@@ -71,6 +71,8 @@ spawn_stage_name(enum spawn_stage stage)
     switch (stage) {
     case SPAWN_STAGE_CLONE:
         return "clone";
+    case SPAWN_STAGE_TERMINAL:
+        return "pty";
     case SPAWN_STAGE_SESSION:
         return "session";
     case SPAWN_STAGE_CREDENTIALS:
@@ -122,10 +124,19 @@ is_exhaustion(int err)
            err == ENOSPC;
 }
 
+/* Note errno and stage beside the text.  Returns -1. */
+static int
+with_cause(struct status *st, int err, enum spawn_stage stage)
+{
+    st->err = err;
+    st->stage = spawn_stage_name(stage);
+    return -1;
+}
+
 /* The text for a command that could not be started; `what` before errno's. */
 static int
 start_failure(const struct spawn_spec *spec, const char *what, int err,
-              struct status *st)
+              enum spawn_stage stage, struct status *st)
 {
     const char *cause = err != 0 ? errno_text(err) : "";
     enum rpc_code code =
@@ -134,13 +145,15 @@ start_failure(const struct spawn_spec *spec, const char *what, int err,
 
     command_text(spec, command, sizeof(command));
     if (spec->pty)
-        return status_set(st, code,
-                          "error starting pty with command '%s' in dir '%.*s' "
-                          "with '%u' cols and '%u' rows: %s%s",
-                          command, SPAWN_TEXT_BYTES, spec->cwd, spec->cols,
-                          spec->rows, what, cause);
-    return status_set(st, code, "error starting process '%s': %s%s", command,
-                      what, cause);
+        (void)status_set(st, code,
+                         "error starting pty with command '%s' in dir '%.*s' "
+                         "with '%u' cols and '%u' rows: %s%s",
+                         command, SPAWN_TEXT_BYTES, spec->cwd, spec->cols,
+                         spec->rows, what, cause);
+    else
+        (void)status_set(st, code, "error starting process '%s': %s%s", command,
+                         what, cause);
+    return with_cause(st, err, stage);
 }
 
 /* What no system call could be given as it was meant: words with a NUL. */
@@ -152,11 +165,13 @@ check_words(const struct spawn_spec *spec, struct status *st)
     for (size_t i = 0; i < spec->arg_count; i++)
         bad = bad || strstr(spec->args[i], UTF8_NUL) != NULL;
     if (bad)
-        return start_failure(spec, EXEC_TEXT ": ", EINVAL, st);
+        return start_failure(spec, EXEC_TEXT ": ", EINVAL, SPAWN_STAGE_EXEC,
+                             st);
     for (const char *const *var = spec->env; *var != NULL; var++)
         if (strstr(*var, UTF8_NUL) != NULL)
-            return start_failure(
-                spec, "exec: environment variable contains NUL", 0, st);
+            return start_failure(spec,
+                                 "exec: environment variable contains NUL", 0,
+                                 SPAWN_STAGE_EXEC, st);
     return 0;
 }
 
@@ -167,9 +182,10 @@ pipe_failure(const struct spawn_spec *spec, const char *name, int err,
     char command[SPAWN_TEXT_BYTES + 1];
 
     command_text(spec, command, sizeof(command));
-    return status_errno(
+    (void)status_errno(
         st, is_exhaustion(err) ? RPC_RESOURCE_EXHAUSTED : RPC_INTERNAL, err,
         "error creating %s pipe for command '%s': pipe2", name, command);
+    return with_cause(st, err, SPAWN_STAGE_STDIO);
 }
 
 /*
@@ -209,7 +225,8 @@ open_pipes(const struct spawn_spec *spec, struct spawn_child *child,
     }
     ends->stdio_fd[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (ends->stdio_fd[0] < 0)
-        return start_failure(spec, "open /dev/null: ", errno, st);
+        return start_failure(spec, "open /dev/null: ", errno, SPAWN_STAGE_STDIO,
+                             st);
     return 0;
 }
 
@@ -218,11 +235,11 @@ open_terminal(const struct spawn_spec *spec, struct spawn_child *child,
               struct spawn_ends *ends, struct status *st)
 {
     const char *what;
-    int r = pty_open(spec->uid, spec->cols, spec->rows, &child->tty_fd,
-                     &ends->tty_fd, &what);
+    int r = pty_open(spec->uid, spec->tty_gid, spec->cols, spec->rows,
+                     &child->tty_fd, &ends->tty_fd, &what);
 
     if (r < 0)
-        return start_failure(spec, what, -r, st);
+        return start_failure(spec, what, -r, SPAWN_STAGE_TERMINAL, st);
     for (int i = 0; i < 3; i++)
         ends->stdio_fd[i] = ends->tty_fd;
     return 0;
@@ -419,7 +436,8 @@ spawn(const struct spawn_spec *spec, struct spawn_child *ret, struct status *st)
     if (r == 0) {
         r = make_child(spec, &ends, &child);
         if (r < 0)
-            (void)start_failure(spec, EXEC_TEXT ": ", -r, st);
+            (void)start_failure(spec, EXEC_TEXT ": ", -r, SPAWN_STAGE_CLONE,
+                                st);
     }
     ends_close(&ends);
     if (r < 0) {
@@ -448,8 +466,10 @@ spawn_read_status(const struct spawn_spec *spec, struct spawn_child *child,
         .err = word.err,
         .stage = (enum spawn_stage)word.stage,
     };
-    if (ret->stage == SPAWN_STAGE_CWD && ret->err == ENOENT)
-        return status_set(st, RPC_INVALID_ARGUMENT, "cwd '%.*s' does not exist",
-                          SPAWN_TEXT_BYTES, spec->cwd);
-    return start_failure(spec, EXEC_TEXT ": ", word.err, st);
+    if (ret->stage == SPAWN_STAGE_CWD && ret->err == ENOENT) {
+        (void)status_set(st, RPC_INVALID_ARGUMENT, "cwd '%.*s' does not exist",
+                         SPAWN_TEXT_BYTES, spec->cwd);
+        return with_cause(st, ret->err, ret->stage);
+    }
+    return start_failure(spec, EXEC_TEXT ": ", ret->err, ret->stage, st);
 }

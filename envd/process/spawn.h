@@ -28,6 +28,7 @@ struct spawn_spec {
     const gid_t *groups; /* supplementary groups */
     size_t group_count;
     bool pty;      /* a terminal instead of three pipes */
+    gid_t tty_gid; /* the terminal's group, (gid_t)-1 to leave it */
     uint32_t cols; /* used modulo 65536 */
     uint32_t rows;
     bool stdin_open; /* a pipe; else /dev/null.  Ignored with pty */
@@ -49,6 +50,7 @@ struct spawn_child {
 
 enum spawn_stage {
     SPAWN_STAGE_CLONE,
+    SPAWN_STAGE_TERMINAL,
     SPAWN_STAGE_SESSION,
     SPAWN_STAGE_CREDENTIALS,
     SPAWN_STAGE_CWD,

@@ -41,6 +41,8 @@ struct process_life {
     struct loop_io status_io;
     struct loop_timer deadline;
     struct loop_timer linger;
+    struct loop_timer grace;       /* from SIGTERM to SIGKILL */
+    enum process_scope term_scope; /* of that SIGTERM */
     struct input input;
     int64_t deadline_ms; /* 0: none */
     size_t arg_count;

@@ -227,6 +227,22 @@ user_done(struct user *u)
     *u = (struct user){0};
 }
 
+int
+user_find_group(struct user_db *db, const char *name, gid_t *ret)
+{
+    struct str text = file_text(&db->group);
+    struct group_line group;
+    struct str line;
+
+    while (accounts_next_line(&text, &line)) {
+        if (group_line_parse(line, &group) && str_eq(group.name, name)) {
+            *ret = group.gid;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
 /* ---- names behind ids ---------------------------------------------------- */
 
 static int

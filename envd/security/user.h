@@ -40,6 +40,12 @@ int user_find(struct user_db *db, const char *name, struct user *ret);
 void user_done(struct user *u);
 
 /*
+ * The id of a group by name, as of the last user_find().  Returns 0 or
+ * -ENOENT.  Context: loop.
+ */
+int user_find_group(struct user_db *db, const char *name, gid_t *ret);
+
+/*
  * The names behind ids, as an immutable snapshot that a worker may read while
  * the loop goes on.
  */

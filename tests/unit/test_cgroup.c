@@ -397,7 +397,7 @@ test_unplaced(void **state)
         run_script(&w.f, "echo hi; exit 3", &c);
         assert_string_equal(client_text(&c, PROCESS_STDOUT), "hi\n");
         assert_int_equal(c.exit.exit_code, 3);
-        assert_true(c.exit.peak_kib > 0);
+        assert_true(c.exit.peak_bytes > 0);
         assert_false(c.exit.oom_killed);
         client_done(&c);
         assert_true(no_leaves(fake_root));
@@ -629,7 +629,8 @@ kill_runaway(struct world *w, size_t i, enum killer killer)
         real_wait("user", "frozen 1");
     }
     if (killer != KILL_BY_DEADLINE)
-        assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+        assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st),
+                         0);
     run_until(&w->f, client_at_end, &c);
     assert_string_equal(c.exit.status, "signal: killed");
     assert_int_equal(c.exit.deadline, killer == KILL_BY_DEADLINE);
@@ -673,7 +674,7 @@ test_kill_frozen_start(void **state)
     p = start(&w.f, "echo never");
     client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
     real_wait("user", "populated 1");
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&w.f, client_at_end, &c);
     assert_int_equal(c.bytes, 0);
     client_done(&c);
@@ -787,7 +788,7 @@ test_cpu_time(void **state)
     assert_true(c.exit.cpu_us >
                 (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) +
                     10000);
-    assert_true(c.exit.peak_kib > 0);
+    assert_true(c.exit.peak_bytes > 0);
     client_done(&c);
     world_done(&w);
 }

@@ -65,13 +65,15 @@ test_signals(void **state)
         client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
         while (c.bytes == 0)
             run_for(&f, 1);
-        assert_int_equal(process_signal(p, signals[i], &st), 0);
+        assert_int_equal(process_signal(p, signals[i], PROCESS_SCOPE_TREE, &st),
+                         0);
         run_until(&f, client_at_end, &c);
         process_exit_set(&expected, signals[i], &usage, false);
         assert_string_equal(c.exit.status, expected.status);
         assert_int_equal(c.exit.exit_code, -1);
         assert_false(c.exit.exited);
-        assert_int_equal(process_signal(p, SIGTERM, &st), -1);
+        assert_int_equal(process_signal(p, SIGTERM, PROCESS_SCOPE_TREE, &st),
+                         -1);
         assert_int_equal(st.code, RPC_INTERNAL);
         assert_string_equal(
             st.message, "error sending signal: os: process already finished");
@@ -116,7 +118,8 @@ test_lookups(void **state)
     /* The latest live owner ends: the one before is found again. */
     pid = process_pid(second);
     client_attach(&c, second, PROCESS_REPLAY_NOW, 0);
-    assert_int_equal(process_signal(second, SIGTERM, &st), 0);
+    assert_int_equal(process_signal(second, SIGTERM, PROCESS_SCOPE_TREE, &st),
+                     0);
     run_until(&f, client_at_end, &c);
     assert_ptr_equal(process_by_tag(f.table, STR("a")), first);
     assert_ptr_equal(process_retained_by_tag(f.table, STR("a")), second);
@@ -232,7 +235,7 @@ test_back_pressure(void **state)
     while (c.bytes < 50000000)
         run_for(&f, 5);
     assert_int_equal(c.lost, 0);
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     assert_int_equal(c.cuts, 0);
     client_done(&c);
@@ -272,7 +275,7 @@ test_stalled_is_cut(void **state)
     client_attach(&again, p, PROCESS_REPLAY_FROM, offset);
     run_until(&f, client_started, &again);
     assert_true(again.lost > 1000000);
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &quick);
     assert_int_equal(quick.lost, 0);
     client_done(&slow);
@@ -346,7 +349,7 @@ test_linger_for_ever(void **state)
     run_for(&f, 300);
     assert_false(c.at_end);
     assert_ptr_equal(process_by_pid(f.table, process_pid(p)), p);
-    assert_int_equal(process_signal(p, SIGTERM, &st), 0);
+    assert_int_equal(process_signal(p, SIGTERM, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     assert_int_equal(c.exit.exit_code, 5);
     client_done(&c);

@@ -89,7 +89,7 @@ test_cases(void **state)
         assert_int_equal(ex.deadline, cases[i].deadline);
         assert_string_equal(ex.status, cases[i].status);
         assert_int_equal(ex.usage.ru_maxrss, 77);
-        assert_int_equal(ex.peak_kib, 77);
+        assert_int_equal(ex.peak_bytes, 77 * 1024);
         assert_int_equal(ex.cpu_us, 4000004);
         assert_false(ex.oom_killed);
         if (cases[i].error == NULL)

@@ -461,7 +461,7 @@ test_killed(void **state)
     assert_int_equal(process_input(p, &b.in, &st), 0);
     process_input_cancel(&a.in);
     process_input_cancel(&a.in);
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     assert_int_equal(a.done, 0);
     assert_true(b.done == 1 && b.failed);

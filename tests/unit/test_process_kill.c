@@ -102,7 +102,8 @@ kill_and_check(struct fixture *f, size_t i, bool pty, bool by_deadline)
            pids_of(&c, source, pids, ARRAY_LEN(pids)) < trees[i].count)
         run_for(f, 2);
     if (!by_deadline)
-        assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+        assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st),
+                         0);
     run_until(f, client_at_end, &c);
     assert_int_equal(pids_of(&c, source, pids, ARRAY_LEN(pids)),
                      trees[i].count);
@@ -141,7 +142,8 @@ test_trees(void **state)
     kill_and_check(&f, 4, false, true);
     assert_true(is_alive((pid_t)process_pid(bystander)));
     assert_true(is_alive(pids[0]));
-    assert_int_equal(process_signal(bystander, SIGKILL, &st), 0);
+    assert_int_equal(
+        process_signal(bystander, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &other);
     run_until(&f, is_gone, &pids[0]);
     client_done(&other);
@@ -166,7 +168,7 @@ test_group(void **state)
     client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
     while (pids_of(&c, PROCESS_STDOUT, pids, 2) < 2)
         run_for(&f, 2);
-    assert_int_equal(process_signal(p, SIGTERM, &st), 0);
+    assert_int_equal(process_signal(p, SIGTERM, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     assert_string_equal(c.exit.status, "signal: terminated");
     run_until(&f, is_gone, &pids[0]);
@@ -208,11 +210,13 @@ test_kill_at_once(void **state)
         bool kill_again = i % 2 == 1;
 
         client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
-        assert_int_equal(process_signal(p, signals[i % 2], &st), 0);
+        assert_int_equal(
+            process_signal(p, signals[i % 2], PROCESS_SCOPE_TREE, &st), 0);
         if (kill_again) {
             run_for(&f, 5);
             if (process_by_pid(f.table, process_pid(p)) == p)
-                assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+                assert_int_equal(
+                    process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
         }
         run_until(&f, client_at_end, &c);
         assert_int_equal(c.exit.exit_code, -1);
@@ -244,7 +248,7 @@ test_growing_tree(void **state)
     while (c.bytes < 30)
         run_for(&f, 1);
     session = (pid_t)process_pid(p);
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     run_until(&f, is_gone, &session);
     /* Nothing adopted is left alive. */
@@ -289,7 +293,7 @@ test_orphans_behind_zombies(void **state)
     assert_int_equal(pids_of(&d, PROCESS_STDOUT, &orphan, 1), 1);
     run_until(&f, is_gone, &orphan);
     assert_int_equal(p->state, PROCESS_EXITED);
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     assert_int_equal(c.exit.exit_code, 4);
     client_done(&c);
@@ -336,7 +340,7 @@ test_cgroup(void **state)
     client_attach(&c, p, PROCESS_REPLAY_NOW, 0);
     while (pids_of(&c, PROCESS_STDOUT, &daemon, 1) < 1)
         run_for(&f, 2);
-    assert_int_equal(process_signal(p, SIGKILL, &st), 0);
+    assert_int_equal(process_signal(p, SIGKILL, PROCESS_SCOPE_TREE, &st), 0);
     run_until(&f, client_at_end, &c);
     run_until(&f, is_gone, &daemon);
     client_done(&c);

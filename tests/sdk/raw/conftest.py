@@ -65,3 +65,17 @@ def eventually(check, patience=30):
     while not check():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def agent_with(scratch):
+    """A function that starts such an agent with more arguments."""
+    agents = []
+
+    def make(*more):
+        agents.append(Agent(os.environ["ENVD_BIN"],
+                            [*shlex.split(os.environ["ENVD_ARGS"]), *more], OWN_PORT,
+                            f"{scratch}/stderr"))
+
+    yield make
+    assert [agent.stop() for agent in agents] == [[]] * len(agents)

@@ -105,6 +105,9 @@ def data(value):
     return base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()
 
 
+COST = ("cpuUs", "peakMemoryBytes")  # in the end event, different each time
+
+
 class Run:
     """Follows one Start or Connect stream, envelope by envelope."""
 
@@ -150,6 +153,8 @@ class Run:
         for kind, text in event.get("data", {}).items():
             self.output[kind] += base64.b64decode(text, validate=True)
         self.end = event.get("end")
+        if self.end is not None:
+            self.cost = {name: self.end.pop(name) for name in COST if name in self.end}
         return message
 
     def until(self, wanted, kind="stdout"):

@@ -132,10 +132,10 @@ def test_user():
 
 @pytest.mark.ours
 def test_terminal_belongs_to_its_user():
-    with start(terminal("stat -c '%U %a' $(tty); : >$(tty) && echo opened", cwd="/"),
+    with start(terminal("stat -c '%U %G %a' $(tty); : >$(tty) && echo opened", cwd="/"),
                basic("nobody")) as run:
         run.finish()
-    assert run.output["pty"] == b"nobody 620\r\nopened\r\n"
+    assert run.output["pty"] == b"nobody tty 620\r\nopened\r\n"
 
 
 def test_descriptors_are_given_back():
