@@ -46,15 +46,13 @@ files_log(const struct files_request *r, int http_status, const char *error)
 {
     enum log_level level = error != NULL ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
     struct log_line line;
-    char id[24];
 
     if (!log_begin(&line, level, "envd"))
         return;
     if (error != NULL)
         log_str(&line, "error", error);
-    (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)r->operation_id);
     log_str(&line, "method", r->method);
-    log_str(&line, "operation_id", id);
+    log_operation(&line, r->operation_id);
     log_path(&line, r);
     log_str(&line, "username", r->username);
     if (error != NULL)
@@ -81,13 +79,10 @@ fail_proof(const struct files_request *r, struct http_exchange *x,
            const struct status *st)
 {
     struct log_line line;
-    char id[24];
 
     if (log_begin(&line, LOG_LEVEL_ERROR, "envd")) {
-        (void)snprintf(id, sizeof(id), "%llu",
-                       (unsigned long long)r->operation_id);
         log_str(&line, "error", status_message(st));
-        log_str(&line, "operation_id", id);
+        log_operation(&line, r->operation_id);
         log_end(&line, "error during auth validation");
     }
     api_error(x, 401, "%s", status_message(st));

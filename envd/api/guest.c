@@ -82,7 +82,7 @@ api_envs(struct envd *e, struct http_exchange *x)
     struct buf body = {0};
 
     if (log_begin(&line, LOG_LEVEL_DEBUG, "envd")) {
-        log_u64(&line, "operation_id", log_operation_id());
+        log_operation(&line, log_operation_id());
         log_end(&line, "Getting env vars");
     }
     buf_append_byte(&body, '{');

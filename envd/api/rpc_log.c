@@ -25,7 +25,7 @@ rpc_log_done(struct call *c, const char *logger, const char *what,
     (void)snprintf(method, sizeof(method), "POST %.*s", (int)path.len,
                    path.data);
     log_str(&line, "method", method);
-    log_u64(&line, "operation_id", log_operation_id());
+    log_operation(&line, log_operation_id());
     if (st != NULL) {
         char text[1024];
 

@@ -41,6 +41,15 @@ log_operation_id(void)
     return ++sink.operations;
 }
 
+void
+log_operation(struct log_line *line, uint64_t id)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
+    log_str(line, "operation_id", text);
+}
+
 uint64_t
 log_dropped(void)
 {

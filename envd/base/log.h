@@ -47,8 +47,11 @@ void log_bool(struct log_line *line, const char *key, bool value);
 void log_end(struct log_line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A number for one operation, from 1, as decimal text wants it in a line. */
+/* A number for one operation, from 1. */
 uint64_t log_operation_id(void);
+
+/* Add it to a line, where it is a string. */
+void log_operation(struct log_line *line, uint64_t id);
 
 /* Lines dropped because the reader of the log was too slow. */
 uint64_t log_dropped(void);

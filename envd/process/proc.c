@@ -69,47 +69,47 @@ compare_pids(const void *a, const void *b)
 }
 
 struct proc_entry *
-proc_table_find(const struct proc_table *s, pid_t pid)
+proc_table_find(const struct proc_table *t, pid_t pid)
 {
     struct proc_entry key = {.pid = pid};
 
-    if (s->count == 0)
+    if (t->count == 0)
         return NULL;
-    return bsearch(&key, s->entries, s->count, sizeof(key), compare_pids);
+    return bsearch(&key, t->entries, t->count, sizeof(key), compare_pids);
 }
 
 static bool
-proc_table_add(struct proc_table *s, const struct proc_entry *e)
+proc_table_add(struct proc_table *t, const struct proc_entry *e)
 {
-    if (s->count == s->cap) {
-        size_t cap = s->cap == 0 ? 256 : s->cap * 2;
+    if (t->count == t->cap) {
+        size_t cap = t->cap == 0 ? 256 : t->cap * 2;
         struct proc_entry *grown =
-            cap <= ENTRIES_MAX ? realloc(s->entries, cap * sizeof(*grown))
+            cap <= ENTRIES_MAX ? realloc(t->entries, cap * sizeof(*grown))
                                : NULL;
 
         if (grown == NULL)
             return false;
-        s->entries = grown;
-        s->cap = cap;
+        t->entries = grown;
+        t->cap = cap;
     }
-    s->entries[s->count++] = *e;
+    t->entries[t->count++] = *e;
     return true;
 }
 
 void
-proc_table_done(struct proc_table *s)
+proc_table_done(struct proc_table *t)
 {
-    free(s->entries);
-    *s = (struct proc_table){0};
+    free(t->entries);
+    *t = (struct proc_table){0};
 }
 
 bool
-proc_table_take(struct proc_table *s)
+proc_table_take(struct proc_table *t)
 {
     DIR *dir = opendir("/proc");
     const struct dirent *name;
 
-    s->count = 0;
+    t->count = 0;
     if (dir == NULL)
         return false;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this call's own
@@ -119,12 +119,12 @@ proc_table_take(struct proc_table *s)
         if (name->d_name[0] < '1' || name->d_name[0] > '9' ||
             !proc_entry_read(dirfd(dir), name->d_name, &e))
             continue;
-        if (!proc_table_add(s, &e))
+        if (!proc_table_add(t, &e))
             break;
     }
     (void)closedir(dir);
-    if (s->count > 0)
-        qsort(s->entries, s->count, sizeof(*s->entries), compare_pids);
+    if (t->count > 0)
+        qsort(t->entries, t->count, sizeof(*t->entries), compare_pids);
     return true;
 }
 

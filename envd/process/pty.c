@@ -25,8 +25,8 @@ pty_resize(int tty_fd, uint32_t cols, uint32_t rows)
 }
 
 int
-pty_open(uid_t uid, gid_t gid, uint32_t cols, uint32_t rows, int *ret_master,
-         int *ret_slave, const char **ret_what)
+pty_open(const struct pty_spec *spec, int *ret_master, int *ret_slave,
+         const char **ret_what)
 {
     SCOPE(fd_close) int master = -1;
     SCOPE(fd_close) int slave = -1;
@@ -45,9 +45,9 @@ pty_open(uid_t uid, gid_t gid, uint32_t cols, uint32_t rows, int *ret_master,
     if (slave < 0)
         return -errno;
     /* A terminal that its user cannot open by name works: hence no error. */
-    if (fchown(slave, uid, gid) == 0)
+    if (fchown(slave, spec->uid, spec->gid) == 0)
         (void)fchmod(slave, S_IRUSR | S_IWUSR | S_IWGRP);
-    r = pty_resize(master, cols, rows);
+    r = pty_resize(master, spec->cols, spec->rows);
     if (r < 0)
         return r;
     *ret_master = TAKE_FD(master);

@@ -234,9 +234,10 @@ static int
 open_terminal(const struct spawn_spec *spec, struct spawn_child *child,
               struct spawn_ends *ends, struct status *st)
 {
+    const struct pty_spec pty = {spec->uid, spec->tty_gid, spec->cols,
+                                 spec->rows};
     const char *what;
-    int r = pty_open(spec->uid, spec->tty_gid, spec->cols, spec->rows,
-                     &child->tty_fd, &ends->tty_fd, &what);
+    int r = pty_open(&pty, &child->tty_fd, &ends->tty_fd, &what);
 
     if (r < 0)
         return start_failure(spec, what, -r, SPAWN_STAGE_TERMINAL, st);
