@@ -40,7 +40,11 @@ cflags.debug   := -Og -g3
 cflags.asan    := $(sanitize) -fsanitize=address,undefined
 cflags.tsan    := $(sanitize) -fsanitize=thread
 cflags.fuzz    := $(sanitize) -fsanitize=address,undefined,fuzzer-no-link
-ldflags.release := -static-pie -Wl,--gc-sections
+# Relative relocations in a bit map, where the C library's start-up reads it.
+relr := $(shell printf '\043include <features.h>\n\043if __GLIBC_PREREQ(2,36)\npacked\n\043endif\n' | \
+          $(CC) -E -P - 2>/dev/null | grep -x packed)
+ldflags.release := -static-pie -Wl,--gc-sections \
+                   $(relr:packed=-Wl,-z,pack-relative-relocs)
 ldflags.other   := -pie
 
 CPPFLAGS_ALL = -iquote envd -isystem $B/gen -isystem /usr/share/include/llhttp \
