@@ -7,7 +7,7 @@ def _read(pid, name):
     try:
         with open(f"/proc/{pid}/{name}", "rb") as file:
             return file.read()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
 
 
@@ -49,10 +49,11 @@ def everyone():
 
 
 def marked(mark):
-    """Living processes that have CHAOS_MARK=mark in their environment."""
+    """Living processes that have CHAOS_MARK=mark in their environment or as argument."""
     entry = b"CHAOS_MARK=" + mark.encode()
     return [pid for pid in everyone()
-            if entry in _read(pid, "environ").split(b"\0") and state(pid) not in ([b"Z"], [b"X"])]
+            if entry in (_read(pid, "environ") + _read(pid, "cmdline")).split(b"\0")
+            and state(pid) not in ([b"Z"], [b"X"])]
 
 
 def dead_children(parent):
