@@ -45,6 +45,11 @@ def pytest_runtest_makereport(item):
         report.sections.append(("to repeat it", shlex.join(words)))
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: bool(item.get_closest_marker("last"))
+               - bool(item.get_closest_marker("first")))
+
+
 @pytest.fixture
 def chance(request):
     return random.Random(f"{request.config.getoption('--seed')} {request.node.name}")
