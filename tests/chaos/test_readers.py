@@ -1,6 +1,7 @@
 """Readers that come, go, break and stall; what each gets stands where it should."""
 
 import threading
+import time
 
 import pytest
 
@@ -155,3 +156,25 @@ def test_lone_reader_may_stall(agent, chance, scratch):
         stalled.finish_cut()
     lone.finish()
     check(source, [lone])
+
+
+def test_readers_that_stall_together_are_cut_together(launched, chance, scratch):
+    """However many there are, the others wait for one stall time, not for each."""
+    launched("-stall-ms", str(STALL_MS))
+    source = Source(chance, scratch, PORT, SIZES["pipes"])
+    healthy = source.start(CODECS[1])
+    stalled = [source.connect(CODECS[1], receive_buffer=4096) for _ in range(8)]
+    source.open_gate()
+    for number, each in enumerate(stalled):
+        each.read(number * 96 * 1024)
+    waits, last = 0, time.monotonic()
+    while healthy.reader.final is None:
+        healthy.reader.next()
+        waits += time.monotonic() - last > STALL_MS / 2000
+        last = time.monotonic()
+    print("times waited:", waits)
+    assert waits <= 2
+    healthy.finish()
+    for each in stalled:
+        each.finish_cut()
+    check(source, [healthy, *stalled])
