@@ -114,7 +114,7 @@ def test_kill_leaves_no_survivors(bystander, mark, chance):
 
 def test_deadline_leaves_no_survivors(bystander, mark, chance):
     del bystander
-    trees = plant(chance, mark, {"Connect-Timeout-Ms": "10000" if SANITIZED else "4000"})
+    trees = plant(chance, mark, {"Connect-Timeout-Ms": "10000" if SANITIZED else "3000"})
     for tree in trees:
         tree.run.finish()
         assert tree.run.final["error"]["code"] == "deadline_exceeded"

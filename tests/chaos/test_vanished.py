@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import follow
 import proc
 import rpc
 from conftest import Task, eventually, launch
@@ -24,6 +25,8 @@ STALL_MS = 1000
 GONE_S = 45  # half a minute without an answer, and what it takes to see it
 SLACK_S = 5
 HERE, AWAY = "10.231.0.1", "10.231.0.2"
+AWAY_LINK = {"host": HERE, "source": AWAY, "receive_buffer": 65536}
+TALK = ["/bin/sh", "-c", "sleep 2; echo early; read gate; echo late; exec sleep 300"]
 SIZES = {"stdout": 5 * MIB, "stderr": 3 * MIB}
 
 pytestmark = pytest.mark.skipif(not os.environ["SDK_PRIVATE"] or not shutil.which("ip"),
@@ -50,8 +53,8 @@ def vanish():
 
 
 class Vanished:
-    """Two processes: one has readers that vanish beside healthy ones, one has
-    such a reader alone."""
+    """Three processes: one has readers that vanish beside healthy ones, two have
+    such a reader alone; that of the last has been there for a while."""
 
     def __init__(self, chance, scratch):
         self.agent = launch(f"{scratch}/vanished", "-stall-ms", str(STALL_MS), port=PORT)
@@ -59,9 +62,10 @@ class Vanished:
         self.shared, self.lone = (Source(chance, scratch, PORT, SIZES) for _ in range(2))
         self.healthy = [self.shared.start(CODECS[0]), self.shared.connect(CODECS[1])]
         self.others = proc.sockets(self.agent.pid) - len(self.healthy)
-        away = {"host": HERE, "source": AWAY, "receive_buffer": 65536}
-        self.gone = [self.shared.connect(codec, **away) for codec in CODECS]
-        self.gone.append(self.lone.start(CODECS[0], **away))
+        self.late = follow.start(TALK, CODECS[0], lambda *_: None, port=PORT, **AWAY_LINK)
+        self.gone = [self.shared.connect(codec, **AWAY_LINK) for codec in CODECS]
+        self.gone.append(self.lone.start(CODECS[0], **AWAY_LINK))
+        assert self.late.next()[0] == "data"
         vanish()
         self.waiting = Task(self.await_gone)
 
@@ -96,12 +100,14 @@ def test_others_go_on(vanished):
     """They wait for the stall time, and once more if those are cut in turn."""
     for source in (vanished.shared, vanished.lone):
         source.open_gate()
+    rpc.must("Process/SendInput",
+             rpc.by_pid(vanished.late.pid, input={"stdin": rpc.data("\n")}), port=PORT)
     tasks = [Task(longest_silence, each) for each in vanished.healthy]
     silence = max(task.result() for task in tasks)
     print(f"{silence:.2f} s of silence")
     assert silence < 2 * STALL_MS / 1000 + SLACK_S
     check(vanished.shared, vanished.healthy)
-    assert rpc.pids(PORT) == [vanished.lone.pid]
+    assert set(rpc.pids(PORT)) == {vanished.lone.pid, vanished.late.pid}
 
 
 @pytest.mark.last
