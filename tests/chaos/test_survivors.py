@@ -83,16 +83,14 @@ def bystander(mark):
         eventually(tree.gone)
 
 
-def plant(chance, mark, headers=()):
-    """All of TREES, with pipes and with a terminal, and random ones."""
+def plant(chance, mark, terminals=(False, True), headers=()):
+    """All of TREES, and one random one for three of them."""
     made = [Tree(["/bin/sh", "-c", script], count, f"{mark}-{n}-{pty}", pty, headers)
-            for n, (script, count) in enumerate(TREES.values()) for pty in (False, True)]
-    for n in range(12):
+            for n, (script, count) in enumerate(TREES.values()) for pty in terminals]
+    for n in range(len(made) // 3):
         count = chance.randint(2, 20)
         words = [sys.executable, "-BSE", RANDOM_TREE, str(chance.getrandbits(32)), str(count)]
         made.append(Tree(words, count, f"{mark}-random-{n}", chance.random() < 0.5, headers))
-    for tree in made:
-        eventually(tree.grown)
     return made
 
 
@@ -103,6 +101,8 @@ def reaped():
 def test_kill_leaves_no_survivors(bystander, mark, chance):
     del bystander
     trees = plant(chance, mark)
+    for tree in trees:
+        eventually(tree.grown)
     chance.shuffle(trees)
     for tree in trees:
         rpc.must("Process/SendSignal", rpc.by_pid(tree.run.pid, signal=9))
@@ -112,9 +112,29 @@ def test_kill_leaves_no_survivors(bystander, mark, chance):
     eventually(reaped)
 
 
-def test_deadline_leaves_no_survivors(bystander, mark, chance):
+def test_kill_in_the_middle_of_growth(bystander, mark, chance):
     del bystander
-    trees = plant(chance, mark, {"Connect-Timeout-Ms": "10000" if SANITIZED else "3000"})
+    for n in range(12):
+        words = [sys.executable, "-BSE", RANDOM_TREE, str(chance.getrandbits(32)), "40"]
+        tree, wanted = Tree(words, 40, f"{mark}-{n}", n % 2 > 0), chance.randint(2, 30)
+        eventually(lambda: len(proc.marked(tree.mark)) >= wanted)  # noqa: B023
+        rpc.must("Process/SendSignal", rpc.by_pid(tree.run.pid, signal=9))
+        tree.run.finish()
+        eventually(tree.gone)
+        tree.run.conn.close()
+    eventually(reaped)
+
+
+def test_deadline_leaves_no_survivors(bystander, mark, chance):
+    """It may strike while a tree still grows, but hardly all of them do."""
+    del bystander
+    deadline = {"Connect-Timeout-Ms": "10000" if SANITIZED else "4000"}
+    trees = plant(chance, mark, [chance.random() < 0.5], deadline)
+    grown = 0
+    for tree in trees:
+        eventually(lambda: tree.grown() or tree.run.pid not in rpc.pids())  # noqa: B023
+        grown += tree.grown()
+    assert grown > len(trees) // 2
     for tree in trees:
         tree.run.finish()
         assert tree.run.final["error"]["code"] == "deadline_exceeded"
