@@ -50,6 +50,34 @@ reader_any_waiting(const struct output *o)
     return false;
 }
 
+/* When a reader that makes no progress is late. */
+static int64_t
+stall_due_ms(const struct output *o, const struct process_reader *r,
+             int64_t contended_ms)
+{
+    return MAX(r->progress_ms, contended_ms) + o->stall_ms;
+}
+
+/*
+ * Cut all that are late, not only those that hold the pipe up now: the others
+ * would do so in turn, each for as long again.
+ */
+static void
+cut_late(struct output *o, int64_t contended_ms, int64_t now_ms)
+{
+    struct process_reader *r;
+
+    TAILQ_FOREACH (r, &o->readers, link) {
+        if (!reader_needs_ring(r) || r->offset >= o->ring.end ||
+            stall_due_ms(o, r, contended_ms) > now_ms)
+            continue;
+        r->cut = true;
+        r->waiting = true;
+    }
+    output_wake(o);
+    output_resume(o);
+}
+
 int64_t
 reader_cut_stalled(struct output *o, int64_t contended_ms, int64_t now_ms)
 {
@@ -59,22 +87,17 @@ reader_cut_stalled(struct output *o, int64_t contended_ms, int64_t now_ms)
     bool cut = false;
 
     TAILQ_FOREACH (r, &o->readers, link) {
-        int64_t due = MAX(r->progress_ms, contended_ms) + o->stall_ms;
+        int64_t due = stall_due_ms(o, r, contended_ms);
 
         if (!reader_needs_ring(r) || r->offset >= oldest_end)
             continue;
-        if (due <= now_ms) {
-            r->cut = true;
-            r->waiting = true;
+        if (due <= now_ms)
             cut = true;
-        } else {
+        else
             next = next == 0 ? due : MIN(next, due);
-        }
     }
-    if (cut) {
-        output_wake(o);
-        output_resume(o);
-    }
+    if (cut)
+        cut_late(o, contended_ms, now_ms);
     return next;
 }
 

@@ -12,10 +12,10 @@ DEPS = os.path.join(TOP, "build", "deps")
 
 
 class Pytest:
-    """The Python SDK suite and the raw protocol suite."""
+    """The Python SDK suite, the raw protocol suite and the chaos suite."""
 
-    def __init__(self, name):
-        self.cwd = os.path.join(SDK, name)
+    def __init__(self, *folder):
+        self.cwd = os.path.join(TOP, "tests", *folder)
 
     def command(self, report, reference, extra):
         deselect = ["-m", "not ours"] if reference else []
@@ -81,4 +81,6 @@ class Go:
         return single.count("pass"), single.count("fail") + broken, single.count("skip")
 
 
-SUITES = {"python": Pytest("python"), "js": Node(), "go": Go(), "raw": Pytest("raw")}
+SUITES = {"python": Pytest("sdk", "python"), "js": Node(), "go": Go(),
+          "raw": Pytest("sdk", "raw"), "chaos": Pytest("chaos")}
+DEFAULT = ("python", "js", "go", "raw")
