@@ -1,8 +1,9 @@
-"""A command that grows into a tree of processes: tree.py SEED COUNT.
+"""A command that grows into a tree of processes: tree.py SEED COUNT [keep].
 
 Each may lead a group or a session of its own, lose its parent, close the
 output, ignore signals, and stop itself.  Who leaves the session keeps the
-output or its parents, as all of them can be found by one or the other.
+output or its parents, as all of them can be found by one or the other; with
+`keep` it is always the output.
 """
 
 import os
@@ -10,6 +11,9 @@ import random
 import signal
 import sys
 import time
+
+
+KEEP = sys.argv[3:] == ["keep"]
 
 
 def close_output():
@@ -43,6 +47,7 @@ def grow(chance, count, apart=False, closed=False):
         mine = random.Random(chance.random())
         session = chance.random() < 0.4
         orphan = chance.random() < 0.4 and not (closed and (apart or session))
+        session = session and not (closed and KEEP)
         child = os.fork()
         if child == 0:
             if orphan and os.fork() > 0:
@@ -50,7 +55,7 @@ def grow(chance, count, apart=False, closed=False):
             if session:
                 os.setsid()
             far = apart or session
-            bare = live(mine, may_close=not (orphan and far)) or closed
+            bare = live(mine, may_close=not (far and (orphan or KEEP))) or closed
             grow(mine, share, far, bare)
             if mine.random() < 0.3:
                 os.kill(os.getpid(), signal.SIGSTOP)
