@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "base/scope.h"
 #include "base/str.h"
 #include "process/cgroup_file.h"
@@ -97,18 +98,33 @@ is_orphan(const struct kill_target *t, const struct proc_entry *e)
            !t->is_leader(t->ctx, e->pid);
 }
 
+/*
+ * Whether it was found by the look before: what it was found by may be gone,
+ * as a parent that was hung up on when its group lost the last link to a shell.
+ */
+static bool
+was_victim(const struct proc_table *before, const struct proc_entry *e)
+{
+    const struct proc_entry *b = proc_table_find(before, e->pid);
+
+    return b != NULL && b->victim && b->start == e->start;
+}
+
 static bool
 is_victim(const struct kill_target *t, const struct proc_table *s,
           const struct output_names *names, const struct proc_entry *e)
 {
     const struct proc_entry *parent;
+    const struct proc_entry *leader; /* of the session */
 
     if (e->pid == getpid() || e->pid == 1)
         return false;
     if (e->pid == t->leader || e->group == t->leader || e->session == t->leader)
         return true;
     parent = proc_table_find(s, e->parent);
-    if (parent != NULL && parent->victim)
+    leader = proc_table_find(s, e->session);
+    if ((parent != NULL && parent->victim) ||
+        (leader != NULL && leader->victim))
         return true;
     return !e->dead && is_orphan(t, e) && holds_output(e->pid, names);
 }
@@ -116,11 +132,13 @@ is_victim(const struct kill_target *t, const struct proc_table *s,
 /* Mark all victims: as long as marking one marks another. */
 static void
 mark_victims(const struct kill_target *t, struct proc_table *s,
-             const struct output_names *names)
+             const struct proc_table *before, const struct output_names *names)
 {
     static const struct output_names no_names = {.count = 0};
     bool changed = true;
 
+    for (size_t i = 0; i < s->count; i++)
+        s->entries[i].victim = was_victim(before, &s->entries[i]);
     while (changed) {
         changed = false;
         for (size_t i = 0; i < s->count; i++) {
@@ -153,17 +171,11 @@ entry_signal(const struct proc_entry *e, int signum)
         (void)kill_leader(fd, signum);
 }
 
-static bool
-was_victim(const struct proc_table *before, const struct proc_entry *e)
-{
-    const struct proc_entry *b = proc_table_find(before, e->pid);
-
-    return b != NULL && b->victim && b->start == e->start;
-}
-
 /*
- * Stop what was found for the first time and is not in the leader's group,
- * which stopped as a whole.  Returns how many there were.
+ * Stop what was found for the first time, or goes on again, and is not in the
+ * leader's group, which stopped as a whole.  Returns how many there were, dead
+ * ones too: such a one may have forked after the names in /proc were read, and
+ * ended before it was looked at itself.
  */
 static size_t
 stop_new(const struct kill_target *t, const struct proc_table *now,
@@ -174,10 +186,11 @@ stop_new(const struct kill_target *t, const struct proc_table *now,
     for (size_t i = 0; i < now->count; i++) {
         const struct proc_entry *e = &now->entries[i];
 
-        if (!e->victim || e->dead || e->group == t->leader ||
-            e->pid == t->leader || was_victim(before, e))
+        if (!e->victim || e->group == t->leader || e->pid == t->leader ||
+            (was_victim(before, e) && !e->running))
             continue;
-        entry_signal(e, SIGSTOP);
+        if (!e->dead)
+            entry_signal(e, SIGSTOP);
         count++;
     }
     return count;
@@ -238,6 +251,63 @@ is_alone(const struct kill_target *t, const struct output_names *names)
            proc_children_visit(getpid(), is_stranger, &l) == 1;
 }
 
+/* Youngest groups first. */
+static int
+compare_groups(const void *a, const void *b)
+{
+    const struct proc_entry *x = *(const struct proc_entry *const *)a;
+    const struct proc_entry *y = *(const struct proc_entry *const *)b;
+
+    return (x->group < y->group) - (x->group > y->group);
+}
+
+/* Kill the group of a process if it is still the one that was seen. */
+static void
+entry_kill_group(const struct proc_entry *e)
+{
+    SCOPE(fd_close)
+    int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char pid[16];
+    struct proc_entry now;
+
+    (void)snprintf(pid, sizeof(pid), "%d", (int)e->pid);
+    if (e->group > 1 && e->group != getpgrp() && proc_fd >= 0 &&
+        proc_entry_read(proc_fd, pid, &now) && now.start == e->start &&
+        now.group == e->group)
+        (void)kill(-e->group, SIGKILL);
+}
+
+/*
+ * Kill what is stopped; returns how many there were.
+ *
+ * When a process dies the kernel sends SIGHUP and SIGCONT to stopped groups of
+ * its children: they would go on, and fork.  So a group dies as a whole, and
+ * before those that are older than it, where the parents are.
+ */
+static size_t
+kill_victims(struct proc_table *s)
+{
+    SCOPE(scope_free) const struct proc_entry **victims = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        count += s->entries[i].victim && !s->entries[i].dead;
+    if (count == 0)
+        return 0;
+    victims = xcalloc(count, sizeof(*victims));
+    count = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->entries[i].victim && !s->entries[i].dead)
+            victims[count++] = &s->entries[i];
+    qsort(victims, count, sizeof(*victims), compare_groups);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || victims[i]->group != victims[i - 1]->group)
+            entry_kill_group(victims[i]);
+    for (size_t i = 0; i < count; i++)
+        entry_signal(victims[i], SIGKILL);
+    return count;
+}
+
 static void
 sweep(const struct kill_target *t)
 {
@@ -256,13 +326,12 @@ sweep(const struct kill_target *t)
         now = swap;
         if (!proc_table_take(&now))
             break;
-        mark_victims(t, &now, &names);
-        if (stop_new(t, &now, &before) == 0)
+        mark_victims(t, &now, &before, &names);
+        /* Again after a kill, too: some may have got going meanwhile. */
+        if (stop_new(t, &now, &before) == 0 && kill_victims(&now) == 0)
             break;
     }
-    for (size_t i = 0; i < now.count; i++)
-        if (now.entries[i].victim && !now.entries[i].dead)
-            entry_signal(&now.entries[i], SIGKILL);
+    (void)kill_victims(&now);
     proc_table_done(&now);
     proc_table_done(&before);
 }

@@ -48,6 +48,7 @@ proc_entry_read(int proc_fd, const char *pid, struct proc_entry *ret)
     if (at == NULL || at[1] != ' ' || at[2] == '\0')
         return false;
     *ret = (struct proc_entry){.dead = at[2] == 'Z' || at[2] == 'X'};
+    ret->running = at[2] == 'R' || at[2] == 'S';
     ret->pid = (pid_t)strtol(pid, NULL, 10);
     at += 3;
     ret->parent = (pid_t)next_number(&at);

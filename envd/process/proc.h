@@ -18,6 +18,7 @@ struct proc_entry {
     pid_t session;
     uint64_t start; /* clock ticks since boot: tells users of a pid apart */
     bool dead;      /* a zombie, or less */
+    bool running;   /* or ready to, when what it waits for comes */
     bool victim;    /* the caller's mark */
 };
 
