@@ -20,7 +20,7 @@
     X(HTTP_IDLE_TIMEOUT_MS, 640 * 1000, "ms", "a connection between requests") \
     X(HTTP_BODY_STALL_MS, 60 * 1000, "ms",                                     \
       "no byte of a body that is awaited")                                     \
-    X(HTTP_WRITE_STALL_MS, 30 * 1000, "ms",                                    \
+    X(HTTP_WRITE_STALL_MS, 25 * 1000, "ms",                                    \
       "a peer that acknowledges nothing")                                      \
     X(HTTP_DRAIN_BYTES, 256 * 1024, "bytes", "unread body after an answer")    \
     X(HTTP_LINGER_MS, 1000, "ms", "write side shut, before the close")         \

@@ -14,6 +14,9 @@
 #include "http/peer.h"
 #include "limits.h"
 
+/* Looks at a peer that takes its time, in the time it may be silent. */
+#define CHECKS_PER_STALL 5
+
 /* Rounds of one connection's work before others have their turn. */
 #define ROUNDS_PER_TURN 8
 
@@ -170,7 +173,7 @@ conn_check_output(struct http_conn *c)
     case PEER_HAS_ALL:
         break;
     case PEER_TAKES_TIME:
-        c->check_at = c->now + stall_ms;
+        c->check_at = c->now + MAX(stall_ms / CHECKS_PER_STALL, 1);
         break;
     case PEER_SAYS_NOTHING:
         conn_gone(c);
