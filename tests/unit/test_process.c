@@ -58,7 +58,7 @@ test_signals(void **state)
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         struct client c = {0};
         struct status st = {0};
-        struct process *p = start(&f, "ulimit -c 0; echo up; sleep 1000");
+        struct process *p = start(&f, "ulimit -c 0; echo up; exec sleep 1000");
         struct process_exit expected;
         struct rusage usage = {0};
 
