@@ -36,7 +36,7 @@ def test_fork_bomb(chance, bomb):
         for _ in range(200):
             barrier()
         assert rpc.run("echo here").output["stdout"] == b"here\n"
-        assert len(proc.marked(mark)) > LIMIT // 2
+        assert proc.marked(mark)
         rpc.must("Process/SendSignal", rpc.by_pid(run.pid, signal=9))
         assert run.finish()["status"] == "signal: killed"
     eventually(lambda: proc.marked(mark) == [], patience=10)
