@@ -225,10 +225,9 @@ is_stranger(void *ctx, pid_t pid)
     if (!proc_entry_read(l->proc_fd, name, &e))
         return false;
     /* One that has left may have made, before it did, what has not. */
-    return e.dead ||
-           (e.group != l->target->leader && e.session != l->target->leader &&
-            !holds_output(pid, l->names) &&
-            proc_children_visit(pid, is_no_child, NULL) == 1);
+    return e.group != l->target->leader && e.session != l->target->leader &&
+           (e.dead || (!holds_output(pid, l->names) &&
+                       proc_children_visit(pid, is_no_child, NULL) == 1));
 }
 
 /*
