@@ -137,13 +137,14 @@ static void
 add_cause(struct call *c, const struct status *failure)
 {
     SCOPE(buf_done) struct buf packed = {0};
-    Process__StartFailure detail = PROCESS__START_FAILURE__INIT;
+    Process__StartFailure detail;
     const char *name = strerrorname_np(failure->err);
     uint8_t *p;
     size_t len;
 
     if (failure->stage == NULL)
         return;
+    process__start_failure__init(&detail);
     detail.number = failure->err;
     if (failure->err != 0 && name != NULL)
         detail.name = (char *)(uintptr_t)name;
