@@ -16,7 +16,7 @@ compare_appeared(struct dir *d, const char *name, bool is_dir, uint64_t token,
     slot = dir_put(d, name, is_dir);
     if (slot != NULL) {
         slot->hash |= NAME_SEEN;
-        slot->value = is_dir ? slot_token(token) : STAMP_NEW;
+        slot->value = is_dir ? slot_token(token) : STAMP_UNKNOWN;
     }
     return true;
 }
@@ -88,17 +88,6 @@ compare_begin(struct dir *d)
         slot->hash &= ~NAME_SEEN;
 }
 
-/* Whether a file is other than it was announced. */
-static bool
-has_changed(const struct name_slot *slot, const struct found *f)
-{
-    if (slot->value == STAMP_DIRTY)
-        return f->is_regular;
-    if (slot->value == STAMP_NEW)
-        return f->has_content;
-    return slot->value != f->stamp;
-}
-
 void
 compare_known(struct dir *d, const struct found *f, const struct record *r,
               bool written)
@@ -110,7 +99,7 @@ compare_known(struct dir *d, const struct found *f, const struct record *r,
         (void)compare_new(d, f, r, f->has_content);
         return;
     }
-    changed = !f->is_dir && !slot_is_dir(slot) && has_changed(slot, f);
+    changed = !f->is_dir && !slot_is_dir(slot) && slot->value != f->stamp;
     if (slot_is_dir(slot) != f->is_dir || (changed && !f->is_regular)) {
         /* Something else has taken the name. */
         if (compare_gone(d, slot))
@@ -125,5 +114,5 @@ compare_known(struct dir *d, const struct found *f, const struct record *r,
     }
     if (changed && !watcher_emit(d, f->name, WATCH_WRITE, true))
         return;
-    slot->value = written ? STAMP_DIRTY : f->stamp;
+    slot->value = written ? STAMP_UNKNOWN : f->stamp;
 }

@@ -13,36 +13,17 @@
 #include "watch/compare.h"
 #include "watch/hub.h"
 
-/* A name that a listing found, or a place that a listing gave to a move. */
-static bool
-appeared_before(const struct name_slot *slot, const struct raw_event *e,
-                bool fresh)
-{
-    struct dir *place = slot_dir(slot);
-
-    if ((e->mask & IN_MOVED_TO) == 0 || fresh)
-        return true;
-    return place != NULL && place->cookie == e->cookie;
-}
-
-/* It is known already: at most there is something to attach to it. */
+/* A listing has announced it already. */
 static void
 on_known(struct dir *d, struct name_slot *slot, const struct raw_event *e,
          struct moving *m)
 {
-    if (!slot_is_dir(slot) || slot_dir(slot) != NULL) {
-        if (m != NULL)
-            moving_release(m);
-        return;
-    }
-    if (m != NULL) {
-        dir_attach(d, slot, m->dir);
-        m->dir->cookie = e->cookie;
-        moving_arrived(m);
-    } else if ((e->mask & IN_MOVED_TO) != 0) {
-        /* The listing may have entered what was here before the move. */
+    /* As new, so with its content. */
+    if (m != NULL)
+        moving_release(m);
+    if ((e->mask & IN_MOVED_TO) != 0 && slot_is_dir(slot) &&
+        slot_dir(slot) == NULL)
         todo_add(d, slot);
-    }
 }
 
 static void
@@ -55,11 +36,13 @@ on_appeared(struct dir *d, const struct raw_event *e, bool fresh)
 
     if (is_dir && (e->mask & IN_MOVED_TO) != 0)
         m = moving_find(w, e->cookie);
-    if (slot != NULL && appeared_before(slot, e, fresh)) {
+    if (slot != NULL && (fresh || (e->mask & IN_MOVED_TO) == 0)) {
         on_known(d, slot, e, m);
         return;
     }
-    if (!watcher_emit(d, e->name, WATCH_CREATE, false)) {
+    /* The cookie says of a directory that it brings its content along. */
+    if (!watcher_emit_move(d, e->name, WATCH_CREATE,
+                           is_dir && m == NULL ? 0 : e->cookie)) {
         if (m != NULL)
             moving_release(m);
         return;
@@ -72,7 +55,6 @@ on_appeared(struct dir *d, const struct raw_event *e, bool fresh)
     slot = dir_put(d, e->name, is_dir);
     if (m != NULL && slot != NULL) {
         dir_attach(d, slot, m->dir);
-        m->dir->cookie = e->cookie;
         moving_arrived(m);
     } else if (m != NULL) {
         moving_release(m);
@@ -91,7 +73,8 @@ on_vanished(struct dir *d, const struct raw_event *e, bool fresh)
     /* It was there, and nobody has told so yet. */
     if (slot == NULL && fresh)
         (void)watcher_emit(d, e->name, WATCH_CREATE, false);
-    if (!watcher_emit(d, e->name, moved ? WATCH_RENAME : WATCH_REMOVE, false))
+    if (!watcher_emit_move(d, e->name, moved ? WATCH_RENAME : WATCH_REMOVE,
+                           e->cookie))
         return;
     if (place != NULL && moved)
         moving_add(place, e->cookie);
@@ -114,7 +97,7 @@ on_changed(struct dir *d, const struct raw_event *e, bool fresh)
     if ((e->mask & IN_MODIFY) != 0 &&
         watcher_emit(d, e->name, WATCH_WRITE, false) && slot != NULL &&
         !slot_is_dir(slot))
-        slot->value = STAMP_DIRTY;
+        slot->value = STAMP_UNKNOWN;
     if ((e->mask & IN_CLOSE_WRITE) != 0 && d->w->close_write)
         (void)watcher_emit(d, e->name, WATCH_CLOSE_WRITE, false);
 }

@@ -20,6 +20,9 @@
 
 #define BATCH_BYTES (64 * 1024)
 
+/* Enough to be worth a way to the worker and back. */
+#define SLICE_DIRS 256
+
 /* Batches read in one turn of the loop. */
 #define TURN_BATCHES 4
 
@@ -255,6 +258,7 @@ watch_hub_new(struct loop *loop, struct worker_pool *workers)
     hub->workers = workers;
     hub->fd = -1;
     hub->sweep.run = on_sweep;
+    hub->slice_dirs = SLICE_DIRS;
     LIST_INIT(&hub->watchers);
     if (getrandom(&hub->seed, sizeof(hub->seed), GRND_NONBLOCK) < 0)
         hub->seed = (uint32_t)loop_now_ms();

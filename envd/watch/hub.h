@@ -57,13 +57,15 @@ struct dir {
     uint32_t cursor;            /* for going through the tree */
     uint32_t generation;        /* of the listing that saw it last */
     bool unmounted;             /* its file system is gone */
-    uint32_t cookie;            /* of the move that brought it here */
     uint64_t attached;          /* hub->bytes_read when it got here */
 };
 
-/* What is remembered of an entry that is no directory. */
-#define STAMP_NEW   UINT64_C(0) /* appeared; nothing known of its content */
-#define STAMP_DIRTY UINT64_C(1) /* was written since it was looked at */
+/*
+ * What is remembered of an entry that is no directory, when nobody has looked at
+ * it since it appeared or was written: it equals no stamp of a listing, so that
+ * after lost events it counts as changed.
+ */
+#define STAMP_UNKNOWN UINT64_C(0)
 
 /* A directory on its way: told gone from one place, not yet seen elsewhere. */
 struct moving {
@@ -163,6 +165,8 @@ struct watch_hub {
 
     struct buf path; /* for the name of an event */
     bool freed;      /* watch_hub_free() was called during a listing */
+
+    size_t slice_dirs; /* directories that a slice of a listing has at most */
 
     /* Seams for tests. */
     size_t lose_events;         /* read and dropped, before an overflow */
@@ -266,6 +270,10 @@ slot_token(uint64_t token)
  */
 bool watcher_emit(struct dir *d, const char *name, enum watch_event_type type,
                   bool rescanned);
+
+/* The same for one end of a move. */
+bool watcher_emit_move(struct dir *d, const char *name,
+                       enum watch_event_type type, uint32_t cookie);
 
 /* Events were lost: compare the whole tree with what was announced. */
 void watcher_list_all(struct watcher *w);

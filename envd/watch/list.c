@@ -51,12 +51,12 @@ stamp_of(const struct statx *st)
 {
     uint64_t h = mix(st->stx_mode & S_IFMT, st->stx_ino);
 
-    if (S_ISREG(st->stx_mode)) {
+    if (S_ISREG(st->stx_mode) || S_ISLNK(st->stx_mode)) {
         h = mix(h, st->stx_size);
         h = mix(h, (uint64_t)st->stx_mtime.tv_sec);
         h = mix(h, st->stx_mtime.tv_nsec);
     }
-    return h > STAMP_DIRTY ? h : h + 2;
+    return h != STAMP_UNKNOWN ? h : 1;
 }
 
 /* Look at one entry; false when it is gone. */

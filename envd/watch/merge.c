@@ -174,20 +174,15 @@ settle_other(struct scan *s, const struct record *r, struct dir *parent,
 {
     struct watcher *w = s->w;
     struct dir *top = dir_top(other);
-    struct name_slot *slot = names_find(&parent->entries, r->name);
-    struct moving *m;
 
     if (top != w->root) {
-        /* It was on its way, and has arrived here. */
-        m = moving_of(w, top);
-        dir_detach(other);
-        dir_attach(parent, slot, other);
-        other->cookie = m->cookie;
+        /* It was on its way and has arrived here; it is told as new, with its
+         * content, as its entry was. */
         if (top == other)
-            moving_arrived(m);
-        else if (other->generation != w->generation)
-            todo_add_again(other);
-        return true;
+            moving_release(moving_of(w, top));
+        else
+            dir_drop(other);
+        return false;
     }
     if (r->again && other->generation != s->generation &&
         other->attached <= s->from_bytes && !dir_is_above(other, parent)) {
@@ -196,7 +191,7 @@ settle_other(struct scan *s, const struct record *r, struct dir *parent,
         return !compare_gone(old, names_find(&old->entries, other->name));
     }
     /* One directory in two places: a bind mount.  One of them is followed. */
-    slot->value = 0;
+    names_find(&parent->entries, r->name)->value = 0;
     return true;
 }
 

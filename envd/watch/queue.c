@@ -16,6 +16,7 @@
 
 struct queue_entry {
     uint32_t len; /* of the name, without its NUL */
+    uint32_t cookie;
     uint16_t type;
     bool rescanned;
     char name[];
@@ -40,6 +41,7 @@ queue_init(struct queue *q, size_t *total_bytes)
 {
     STAILQ_INIT(&q->blocks);
     q->total_bytes = total_bytes;
+    q->count_max = LIMIT_WATCH_QUEUE_EVENTS;
 }
 
 /* The block with room at its end, NULL when a new one is needed. */
@@ -57,7 +59,7 @@ queue_has_room(const struct queue *q, size_t len)
     size_t size = entry_size(len);
     size_t more;
 
-    if (q->count >= LIMIT_WATCH_QUEUE_EVENTS)
+    if (q->count >= q->count_max)
         return false;
     if (last_block(q, size) != NULL)
         return true;
@@ -84,22 +86,21 @@ add_block(struct queue *q, size_t size)
 }
 
 static bool
-repeats(const struct queue_entry *e, enum watch_event_type type,
-        const char *name, size_t len)
+repeats(const struct queue_entry *last, const struct watch_event *e, size_t len)
 {
-    return (type == WATCH_WRITE || type == WATCH_CHMOD) && e->type == type &&
-           e->len == len && memcmp(e->name, name, len) == 0;
+    return (e->type == WATCH_WRITE || e->type == WATCH_CHMOD) &&
+           last->type == e->type && last->len == len &&
+           memcmp(last->name, e->name, len) == 0;
 }
 
 int
-queue_put(struct queue *q, enum watch_event_type type, bool rescanned,
-          const char *name, size_t len)
+queue_put(struct queue *q, const struct watch_event *event, size_t len)
 {
     size_t size = entry_size(len);
     struct queue_block *b;
     struct queue_entry *e;
 
-    if (q->tail != NULL && repeats(q->tail, type, name, len))
+    if (q->tail != NULL && repeats(q->tail, event, len))
         return 0;
     b = last_block(q, size);
     if (b == NULL)
@@ -108,9 +109,10 @@ queue_put(struct queue *q, enum watch_event_type type, bool rescanned,
         return -ENOMEM;
     e = (struct queue_entry *)(void *)(b->data + b->end);
     e->len = (uint32_t)len;
-    e->type = (uint16_t)type;
-    e->rescanned = rescanned;
-    memcpy(e->name, name, len);
+    e->cookie = event->cookie;
+    e->type = (uint16_t)event->type;
+    e->rescanned = event->rescanned;
+    memcpy(e->name, event->name, len);
     e->name[len] = '\0';
     b->end += size;
     q->tail = e;
@@ -149,7 +151,7 @@ queue_take(struct queue *q, struct watch_event *ret)
     if (e == q->tail)
         q->tail = NULL;
     *ret = (struct watch_event){(enum watch_event_type)e->type, e->name,
-                                e->rescanned};
+                                e->rescanned, e->cookie};
     return true;
 }
 

@@ -20,6 +20,7 @@ struct queue {
     struct queue_block *last;
     struct queue_entry *tail; /* the last one added, NULL when it was taken */
     size_t count;             /* events */
+    size_t count_max;         /* LIMIT_WATCH_QUEUE_EVENTS; less in tests */
     size_t bytes;             /* of all blocks */
     size_t *total_bytes;      /* of all queues; borrowed */
 };
@@ -31,11 +32,10 @@ bool queue_has_room(const struct queue *q, size_t len);
 
 /*
  * Add an event; a WRITE or CHMOD that repeats the last one is left out.
- * name  copied; `len` bytes
+ * e  copied, with the `len` bytes of its name
  * Returns 0, -ENOMEM.
  */
-int queue_put(struct queue *q, enum watch_event_type type, bool rescanned,
-              const char *name, size_t len);
+int queue_put(struct queue *q, const struct watch_event *e, size_t len);
 
 /* The oldest event; its name lives until the next call.  False: none. */
 bool queue_take(struct queue *q, struct watch_event *ret);

@@ -256,6 +256,7 @@ scan_start(struct watcher *w)
     s->ignore_count = w->ignore_count;
     s->ignore_paths = w->ignore_paths;
     s->seed = hub->seed;
+    s->slice_dirs = hub->slice_dirs;
     s->watches_left = hub->watches_left;
     s->base_fd = -1;
     s->generation = w->generation;

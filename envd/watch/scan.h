@@ -101,6 +101,7 @@ struct scan {
     int base_fd;     /* the directory `base_wd` of the last item, or -1 */
     int base_wd;
     char *batch; /* of directory entries */
+    size_t slice_dirs; /* directories to list in one slice */
     size_t dirs_left;
     size_t entries_left;
 

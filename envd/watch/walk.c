@@ -20,7 +20,6 @@
 #include "limits.h"
 #include "watch/scan.h"
 
-#define SLICE_DIRS    256
 #define SLICE_ENTRIES 8192
 #define PATH_STEP_MAX 4000
 
@@ -61,7 +60,7 @@ note_stray(struct scan *s, int wd)
     s->strays[s->stray_count++] = wd;
 }
 
-/* There are no more than SLICE_DIRS in a slice. */
+/* There are no more than s->slice_dirs in a slice. */
 static struct record *
 add_record(struct scan *s)
 {
@@ -403,7 +402,7 @@ scan_run(struct job *job)
 
     if (s->batch == NULL)
         s->batch = xcalloc(1, SCAN_BATCH_BYTES);
-    s->dirs_left = SLICE_DIRS;
+    s->dirs_left = s->slice_dirs;
     s->entries_left = SLICE_ENTRIES;
     for (size_t i = 0; i < s->depth; i++)
         s->levels[i].record = -1;

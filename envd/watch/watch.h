@@ -50,6 +50,12 @@ struct watch_event {
     const char *name;
     /* It was found by listing again after an overflow. */
     bool rescanned;
+    /*
+     * Not 0: what a RENAME and a later CREATE have in common when they are the
+     * two ends of one move.  A directory's content then came with it and is not
+     * announced; a CREATE of a directory without one is followed by its content.
+     */
+    uint32_t cookie;
 };
 
 struct watch_options {
@@ -92,6 +98,12 @@ const char *watch_path(const struct watcher *w);
 
 /* The next event, in order; false when there is none now. */
 bool watch_next(struct watcher *w, struct watch_event *ret);
+
+/*
+ * Raise the machine's limits of inotify to what the agent may need, as far as
+ * that is allowed; for an agent that has the machine to itself.
+ */
+void watch_raise_limits(void);
 
 /* End it, at any time; no callback comes any more. */
 void watch_close(struct watcher *w);

@@ -189,25 +189,37 @@ watcher_opened(struct watcher *w, struct status *st)
         tell(w);
 }
 
-bool
-watcher_emit(struct dir *d, const char *name, enum watch_event_type type,
-             bool rescanned)
+static bool
+emit(struct dir *d, const char *name, struct watch_event e)
 {
     struct watcher *w = d->w;
     size_t len;
-    const char *path;
 
     if (w->lost)
         return false;
-    path = dir_path(d, name, &len);
-    if (!queue_has_room(&w->queue, len) ||
-        queue_put(&w->queue, type, rescanned, path, len) < 0) {
+    e.name = dir_path(d, name, &len);
+    if (!queue_has_room(&w->queue, len) || queue_put(&w->queue, &e, len) < 0) {
         w->lost = true;
         tell(w);
         return false;
     }
     tell(w);
     return true;
+}
+
+bool
+watcher_emit(struct dir *d, const char *name, enum watch_event_type type,
+             bool rescanned)
+{
+    return emit(d, name,
+                (struct watch_event){.type = type, .rescanned = rescanned});
+}
+
+bool
+watcher_emit_move(struct dir *d, const char *name, enum watch_event_type type,
+                  uint32_t cookie)
+{
+    return emit(d, name, (struct watch_event){.type = type, .cookie = cookie});
 }
 
 void
@@ -222,9 +234,11 @@ watcher_list_all(struct watcher *w)
 void
 watcher_end(struct watcher *w, enum watch_event_type type)
 {
+    struct watch_event e = {.type = type, .name = "."};
+
     w->dead = true;
     /* The very last event: it goes beyond any limit. */
-    if (type != 0 && queue_put(&w->queue, type, false, ".", 1) == 0)
+    if (type != 0 && queue_put(&w->queue, &e, 1) == 0)
         tell(w);
     todo_clear(w);
     moving_sweep(w, /* all= */ true);

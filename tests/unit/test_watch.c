@@ -429,11 +429,12 @@ test_overflow(void **state)
     act_all("append a/f; rm a/g; mkdir a/b/n; write a/b/n/f; mv c d; touch i; "
             "append h; rm s; symlink i s; rm k/f; rmdir k; write k");
     settle(&l);
-    expect_text(&l, "");
+    /* The end of a watch is no event that can be lost. */
+    expect_text(&l, "REMOVE k/f *\n");
     hub_lose_events(fix.hub, 0);
     settle(&l);
     expect_text(&l,
-                "REMOVE k/f *\nCREATE a/b/n *\nCREATE a/b/n/f *\n"
+                "CREATE a/b/n *\nCREATE a/b/n/f *\n"
                 "WRITE a/b/n/f *\nWRITE a/f *\nREMOVE a/g *\nCREATE d *\n"
                 "REMOVE c/f *\nREMOVE c *\nCREATE d/f *\nWRITE d/f *\n"
                 "WRITE h *\nCREATE i *\nREMOVE k *\nCREATE k *\nWRITE k *\n"
