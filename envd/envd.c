@@ -11,8 +11,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/api.h"
+#include "api/watch_polled.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
@@ -28,6 +30,7 @@
 #include "process/spawn.h"
 #include "security/access.h"
 #include "security/user.h"
+#include "watch/watch.h"
 
 static const struct rpc_service *const services[] = {
     &process_service,
@@ -100,6 +103,9 @@ envd_new(const struct envd_options *options)
     struct envd *e = xcalloc(1, sizeof(*e));
 
     prepare_process();
+    /* Otherwise the machine is not ours. */
+    if (getpid() == 1 || !options->not_firecracker)
+        watch_raise_limits();
     if (options->verbose)
         log_open(1, LOG_LEVEL_DEBUG);
     e->options = *options;
@@ -126,6 +132,8 @@ envd_new(const struct envd_options *options)
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
     e->processes = process_table_new(e->loop, &e->options.process);
+    e->watches = watch_hub_new(e->loop, e->workers);
+    e->polled = polled_table_new();
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     if (e->workers == NULL || e->token == NULL) {
@@ -176,10 +184,12 @@ envd_free(struct envd *e)
     /* Connections first: their calls hold readers, inputs and jobs. */
     http_server_close(e->http);
     loop_run_deferred(e->loop);
+    polled_table_free(e->polled);
     worker_pool_free(e->workers);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
+    watch_hub_free(e->watches);
     http_server_free(e->http);
     cpu_sampler_free(e->cpu);
     guest_settings_free(e->settings);

@@ -18,7 +18,9 @@ struct guest_settings;
 struct http_exchange;
 struct http_server;
 struct loop;
+struct polled_table;
 struct user_db;
+struct watch_hub;
 struct worker_pool;
 
 /* What the command line decides. */
@@ -44,6 +46,8 @@ struct envd {
     struct rpc_server rpc;
     struct cgroups *cgroups; /* NULL: commands are not placed */
     struct process_table *processes;
+    struct watch_hub *watches;
+    struct polled_table *polled; /* watchers that clients poll */
     struct user_db *users;
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */

@@ -63,6 +63,24 @@
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \
     X(MULTIPART_HEAD_BYTES, 64 * 1024, "bytes", "headers of one part")         \
+    X(WATCHERS, 4096, "watchers", "at once (resource_exhausted)")              \
+    X(WATCH_NODES, 1024 * 1024, "directories", "watched, of all watchers")     \
+    X(WATCH_ENTRIES, 8 * 1024 * 1024, "names",                                 \
+      "remembered, of all watchers; what is more is announced unchecked")      \
+    X(WATCH_QUEUE_EVENTS, 64 * 1024, "events",                                 \
+      "waiting in one watcher before its tree is listed again instead")        \
+    X(WATCH_QUEUE_BYTES, 16 * 1024 * 1024, "bytes", "the same in bytes")       \
+    X(WATCH_QUEUES_BYTES, 64 * 1024 * 1024, "bytes", "of all watchers")        \
+    X(WATCH_BACKLOG_EVENTS, 128 * 1024, "events",                              \
+      "kept while directories are listed, to be compared with what is found")  \
+    X(WATCH_TODO_DIRS, 64 * 1024, "directories",                               \
+      "of one watcher that wait to be listed, before all of it is")            \
+    X(WATCH_PATTERNS, 256, "patterns", "to ignore, of one watcher")            \
+    X(WATCH_PATTERN_BYTES, 1024, "bytes", "one of them")                       \
+    X(WATCH_POLLED_BYTES, 1024 * 1024, "bytes",                                \
+      "entries looked up early for one polled watcher; others are later")      \
+    X(WATCH_ALL_POLLED_BYTES, 16 * 1024 * 1024, "bytes",                       \
+      "entries looked up early for all polled watchers")                       \
     X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \

@@ -6,7 +6,10 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "base/str.h"
+#include "connect/call.h"
 #include "filesystem/metadata.h"
+#include "security/user.h"
 
 static Filesystem__FileType
 type_of(enum entry_type type)
@@ -81,4 +84,34 @@ entry_message_fill(struct entry_message *m, const struct entry *e, bool legacy,
         info->symlink_target = text(e->symlink_target);
     }
     return fill_metadata(info, e, arena);
+}
+
+static const char *
+name_of_uid(const void *ctx, uid_t uid)
+{
+    return user_name_of_uid(ctx, uid);
+}
+
+static const char *
+name_of_gid(const void *ctx, gid_t gid)
+{
+    return user_name_of_gid(ctx, gid);
+}
+
+struct entry_names
+entry_names_of(const struct user_names *names)
+{
+    return (struct entry_names){names, name_of_uid, name_of_gid};
+}
+
+bool
+entry_call_is_legacy(const struct call *c)
+{
+    return str_eq(call_header(c, "User-Agent"), "connect-python");
+}
+
+void
+entry_call_mark_legacy(struct call *c)
+{
+    call_add_metadata(c, false, "X-E2B-Legacy-SDK", "true");
 }

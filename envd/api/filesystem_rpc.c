@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "api/filesystem_entry.h"
 #include "api/rpc_log.h"
+#include "api/watch_rpc.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "connect/call.h"
@@ -18,8 +19,6 @@
 #include "guest/settings.h"
 #include "loop/worker.h"
 #include "security/user.h"
-
-#define LEGACY_USER_AGENT "connect-python"
 
 /* One call while a worker has it; `call` is NULL once the client is gone. */
 struct file_job {
@@ -52,24 +51,6 @@ file_job_free(struct file_job *j)
     free(j);
 }
 
-static const char *
-name_of_uid(const void *ctx, uid_t uid)
-{
-    return user_name_of_uid(ctx, uid);
-}
-
-static const char *
-name_of_gid(const void *ctx, gid_t gid)
-{
-    return user_name_of_gid(ctx, gid);
-}
-
-static struct entry_names
-names_of(const struct file_job *j)
-{
-    return (struct entry_names){j->names, name_of_uid, name_of_gid};
-}
-
 /* ---- on a worker --------------------------------------------------------- */
 
 /* Encode the answer of a method that tells of one entry. */
@@ -78,7 +59,7 @@ answer_entry(struct file_job *j, const char *path, struct status *st)
 {
     /* All four messages are alike: one field, `entry`, number 1. */
     Filesystem__StatResponse response = FILESYSTEM__STAT_RESPONSE__INIT;
-    const struct entry_names names = names_of(j);
+    const struct entry_names names = entry_names_of(j->names);
     struct entry_message message;
     struct arena arena = {0};
     struct entry entry;
@@ -170,7 +151,7 @@ static int
 work_list(struct file_job *j, struct status *st)
 {
     struct lister l = {.visitor.on_entry = on_entry, .job = j};
-    const struct entry_names names = names_of(j);
+    const struct entry_names names = entry_names_of(j->names);
 
     if (tree_list(j->path, j->depth, &names, &l.visitor, &j->job.cancelled,
                   st) < 0)
@@ -204,7 +185,7 @@ done(struct job *job)
         call_set_ctx(c, NULL);
         rpc_log_done(c, "filesystem", j->what, failed ? &j->st : NULL);
         if (j->legacy && !failed)
-            call_add_metadata(c, false, "X-E2B-Legacy-SDK", "true");
+            entry_call_mark_legacy(c);
         if (failed)
             call_fail(c, &j->st);
         else
@@ -273,7 +254,7 @@ begin(struct call *c, const struct file_request *r)
     j->work = r->work;
     j->depth = r->depth;
     j->codec = call_codec(c);
-    j->legacy = str_eq(call_header(c, "User-Agent"), LEGACY_USER_AGENT);
+    j->legacy = entry_call_is_legacy(c);
     call_set_ctx(c, j);
     if (api_call_user(c, &user, &st) < 0 ||
         resolve(j, &user, r->path_field, r->path, &j->path, &st) < 0 ||
@@ -364,17 +345,6 @@ remove_entry(struct call *c, const ProtobufCMessage *request)
              });
 }
 
-static void
-no_watching(struct call *c, const ProtobufCMessage *request)
-{
-    struct status st = {0};
-
-    (void)request;
-    (void)status_set(&st, RPC_UNIMPLEMENTED,
-                     "watching is not available in this version");
-    call_fail(c, &st);
-}
-
 static const struct rpc_method methods[] = {
     {
         .name = "Stat",
@@ -421,28 +391,32 @@ static const struct rpc_method methods[] = {
         .kind = RPC_SERVER_STREAM,
         .input = &filesystem__watch_dir_request__descriptor,
         .output = &filesystem__watch_dir_response__descriptor,
-        .start = no_watching,
+        .start = watch_rpc_stream,
+        .on_room = watch_rpc_on_stream_room,
+        .on_cancel = watch_rpc_on_stream_cancel,
     },
     {
         .name = "CreateWatcher",
         .kind = RPC_UNARY,
         .input = &filesystem__create_watcher_request__descriptor,
         .output = &filesystem__create_watcher_response__descriptor,
-        .start = no_watching,
+        .start = watch_rpc_create,
+        .on_cancel = watch_rpc_on_create_cancel,
     },
     {
         .name = "GetWatcherEvents",
         .kind = RPC_UNARY,
         .input = &filesystem__get_watcher_events_request__descriptor,
         .output = &filesystem__get_watcher_events_response__descriptor,
-        .start = no_watching,
+        .start = watch_rpc_poll,
+        .on_cancel = watch_rpc_on_poll_cancel,
     },
     {
         .name = "RemoveWatcher",
         .kind = RPC_UNARY,
         .input = &filesystem__remove_watcher_request__descriptor,
         .output = &filesystem__remove_watcher_response__descriptor,
-        .start = no_watching,
+        .start = watch_rpc_remove,
     },
 };
 

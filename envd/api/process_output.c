@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/keepalive.h"
 #include "api/process_env.h"
 #include "api/process_rpc.h"
 #include "api/rpc_log.h"
@@ -18,12 +19,8 @@
 #include "envd.h"
 #include "filesystem/path.h"
 #include "guest/settings.h"
-#include "loop/loop.h"
 #include "process/process.h"
 #include "security/user.h"
-
-#define KEEPALIVE_DEFAULT_S 90
-#define KEEPALIVE_MAX_S     3600
 
 /* Bytes of output in one message. */
 #define DATA_MAX_BYTES (64 * 1024)
@@ -31,29 +28,14 @@
 struct output_stream {
     struct call *call;
     struct process_reader reader;
-    struct loop_timer keepalive;
-    int64_t keepalive_ms;
-    int64_t last_message_ms; /* a keepalive is due so long after it */
-    bool started;            /* the start event was sent */
+    struct keepalive keepalive;
 };
-
-/* Seconds from the header; what is no positive integer means the default. */
-static int64_t
-keepalive_interval_ms(const struct call *c)
-{
-    struct str value = call_header(c, "Keepalive-Ping-Interval");
-    int64_t seconds;
-
-    if (str_to_i64(value, &seconds) != 0 || seconds <= 0)
-        seconds = KEEPALIVE_DEFAULT_S;
-    return MIN(seconds, (int64_t)KEEPALIVE_MAX_S) * 1000;
-}
 
 static void
 output_stream_free(struct output_stream *s)
 {
     process_detach(&s->reader);
-    loop_timer_cancel(&s->keepalive);
+    keepalive_stop(&s->keepalive);
     call_set_ctx(s->call, NULL);
     free(s);
 }
@@ -76,7 +58,7 @@ send_event(struct output_stream *s, Process__ProcessEvent *event)
         r.event = event;
         call_send(s->call, &r.base);
     }
-    s->last_message_ms = loop_now_ms();
+    keepalive_note(&s->keepalive);
 }
 
 static void
@@ -91,9 +73,8 @@ send_start(struct output_stream *s, const struct process_event *ev)
     start.lost = ev->lost;
     event.event_case = PROCESS__PROCESS_EVENT__EVENT_START;
     event.start = &start;
-    s->started = true;
     send_event(s, &event);
-    loop_timer_set(&s->keepalive, s->keepalive_ms);
+    keepalive_start(&s->keepalive);
 }
 
 static void
@@ -224,23 +205,17 @@ on_readable(struct process_reader *r)
     pump(r->ctx);
 }
 
-/* One timer for the whole stream: messages only note their time. */
 static void
-on_keepalive(struct loop_timer *t)
+send_keepalive(struct keepalive *k)
 {
-    struct output_stream *s = container_of(t, struct output_stream, keepalive);
-    int64_t due = s->last_message_ms + s->keepalive_ms - loop_now_ms();
+    struct output_stream *s = container_of(k, struct output_stream, keepalive);
+    Process__ProcessEvent event = PROCESS__PROCESS_EVENT__INIT;
+    Process__ProcessEvent__KeepAlive keepalive =
+        PROCESS__PROCESS_EVENT__KEEP_ALIVE__INIT;
 
-    if (due <= 0 && call_has_room(s->call)) {
-        Process__ProcessEvent event = PROCESS__PROCESS_EVENT__INIT;
-        Process__ProcessEvent__KeepAlive keepalive =
-            PROCESS__PROCESS_EVENT__KEEP_ALIVE__INIT;
-
-        event.event_case = PROCESS__PROCESS_EVENT__EVENT_KEEPALIVE;
-        event.keepalive = &keepalive;
-        send_event(s, &event);
-    }
-    loop_timer_set(t, due > 0 ? due : s->keepalive_ms);
+    event.event_case = PROCESS__PROCESS_EVENT__EVENT_KEEPALIVE;
+    event.keepalive = &keepalive;
+    send_event(s, &event);
 }
 
 static void
@@ -251,8 +226,7 @@ follow(struct call *c, struct process *p, enum process_replay replay,
     struct status st = {0};
 
     s->call = c;
-    s->keepalive_ms = keepalive_interval_ms(c);
-    loop_timer_init(call_loop(c), &s->keepalive, on_keepalive);
+    keepalive_init(&s->keepalive, c, send_keepalive);
     s->reader.ctx = s;
     s->reader.on_readable = on_readable;
     call_set_ctx(c, s);

@@ -137,8 +137,8 @@ file_refresh(struct account_file *f)
     return true;
 }
 
-static void
-db_refresh(struct user_db *db)
+void
+user_db_refresh(struct user_db *db)
 {
     bool passwd_changed = file_refresh(&db->passwd);
     bool group_changed = file_refresh(&db->group);
@@ -198,7 +198,7 @@ user_find(struct user_db *db, const char *name, struct user *ret)
     struct str text;
     struct str line;
 
-    db_refresh(db);
+    user_db_refresh(db);
     text = file_text(&db->passwd);
     while (accounts_next_line(&text, &line)) {
         if (!passwd_line_parse(line, &user) || !str_eq(user.name, name))
@@ -325,7 +325,7 @@ struct user_names *
 user_names_ref(struct user_db *db)
 {
     if (db->names == NULL) {
-        db_refresh(db);
+        user_db_refresh(db);
         db->names = names_make(db);
     }
     (void)atomic_fetch_add_explicit(&db->names->refs, 1, memory_order_relaxed);

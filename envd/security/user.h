@@ -26,6 +26,9 @@ struct user {
 struct user_db *user_db_new(const char *passwd, const char *group);
 void user_db_free(struct user_db *db);
 
+/* Look whether the files have changed; user_find() does so itself. */
+void user_db_refresh(struct user_db *db);
+
 /*
  * Find a user by name; numbers are not names.
  *
@@ -52,7 +55,8 @@ int user_find_group(struct user_db *db, const char *name, gid_t *ret);
 struct user_names;
 
 /*
- * Take a reference to the snapshot as of the last user_find() of any name.
+ * Take a reference to the snapshot as of the last user_find() of any name or
+ * user_db_refresh().
  * Context: loop.
  */
 struct user_names *user_names_ref(struct user_db *db);

@@ -48,6 +48,47 @@ class SyncHandle:
         return await self._following
 
 
+class PolledWatch:
+    """What the synchronous SDK makes of a watched folder: a handle to ask."""
+
+    def __init__(self, handle):
+        self._handle = Threaded(handle)
+        self.events = []
+        self.stop = self._handle.stop
+        self.poll = self._handle.get_new_events
+
+    async def more(self):
+        self.events += await self.poll()
+        await asyncio.sleep(0.02)
+
+
+class StreamedWatch:
+    """What the asynchronous SDK makes of it: callbacks."""
+
+    def __init__(self):
+        self.events = []
+        self.ended = asyncio.Event()
+        self.error = None
+        self._grown = asyncio.Event()
+
+    async def begin(self, files, path, options):
+        handle = await files.watch_dir(path, self._on_event, self._on_exit, **options)
+        self.stop = handle.stop
+        return self
+
+    def _on_event(self, event):
+        self.events.append(event)
+        self._grown.set()
+
+    def _on_exit(self, error):
+        self.error = error
+        self.ended.set()
+
+    async def more(self):
+        await self._grown.wait()
+        self._grown.clear()
+
+
 class SyncBox:
     """The synchronous SDK."""
 
@@ -76,6 +117,9 @@ class SyncBox:
     @property
     def terminal(self):
         return Threaded(self._sandbox.pty)
+
+    async def watch(self, path, **options):
+        return PolledWatch(await self.files.watch_dir(path, **options))
 
     async def stream_input(self, pid, chunks):
         await self.commands.stream_input(pid, iter(chunks))
@@ -111,6 +155,9 @@ class AsyncBox:
 
     async def pty_connect(self, pid, on_data):
         return await self.terminal.connect(pid, on_data)
+
+    async def watch(self, path, **options):
+        return await StreamedWatch().begin(self.files, path, options)
 
     async def stream_input(self, pid, chunks):
         handle = self.commands.stream_input(pid)

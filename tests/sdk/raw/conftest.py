@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(__file__)), "lib"))
 
 import rpc  # noqa: E402
+import watching  # noqa: E402
 import wire  # noqa: E402
 from agent import Agent  # noqa: E402
 
@@ -79,3 +80,17 @@ def agent_with(scratch):
 
     yield make
     assert [agent.stop() for agent in agents] == [[]] * len(agents)
+
+
+@pytest.fixture(params=list(watching.FORMS))
+def watch(request):
+    """A function that begins to watch a folder, in each of the two forms."""
+    begun = []
+
+    def begin(path, **members):
+        begun.append(watching.FORMS[request.param](path, **members))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.close()

@@ -108,21 +108,17 @@ def data(value):
 COST = ("cpuUs", "peakMemoryBytes")  # in the end event, different each time
 
 
-class Run:
-    """Follows one Start or Connect stream, envelope by envelope."""
+class Stream:
+    """Follows one server stream, envelope by envelope."""
 
-    def __init__(self, message, headers=(), name="Process/Start", port=PORT, **options):
+    def __init__(self, name, message, headers=(), port=PORT, **options):
         self.conn = Connection(port, **options)
         self.conn.send(request("POST", route(name), {**STREAM, **dict(headers)},
                                envelope(message)))
         self.answer = self.conn.head()
         assert self.answer.status == 200
         self._pending = b""
-        self.output = {"stdout": bytearray(), "stderr": bytearray(), "pty": bytearray()}
-        self.end = self.final = None
-        first = self.next()
-        assert first and "start" in first.get("event", {}), (first, self.final)
-        self.pid = first["event"]["start"]["pid"]
+        self.final = None
 
     def __enter__(self):
         return self
@@ -139,16 +135,40 @@ class Run:
         taken, self._pending = self._pending[:count], self._pending[count:]
         return taken
 
+    def envelope(self):
+        """The next envelope: its flags and its payload."""
+        flags, size = struct.unpack(">BI", self._take(5))
+        return flags, self._take(size)
+
     def next(self):
         """The next message; None when the end-stream envelope came."""
         assert self.final is None
-        flags, size = struct.unpack(">BI", self._take(5))
-        message = json.loads(self._take(size))
+        flags, payload = self.envelope()
+        message = json.loads(payload)
         if flags == 2:
             self.final = message
             assert not self._pending and self.conn.chunk() == b"" and self.conn.fields() == []
             return None
-        assert flags == 0 and self.end is None, "a message after the end event"
+        assert flags == 0
+        return message
+
+
+class Run(Stream):
+    """Follows one Start or Connect stream."""
+
+    def __init__(self, message, headers=(), name="Process/Start", port=PORT, **options):
+        super().__init__(name, message, headers, port, **options)
+        self.output = {"stdout": bytearray(), "stderr": bytearray(), "pty": bytearray()}
+        self.end = None
+        first = self.next()
+        assert first and "start" in first.get("event", {}), (first, self.final)
+        self.pid = first["event"]["start"]["pid"]
+
+    def next(self):
+        message = super().next()
+        if message is None:
+            return None
+        assert self.end is None, "a message after the end event"
         event = message.get("event", {})
         for kind, text in event.get("data", {}).items():
             self.output[kind] += base64.b64decode(text, validate=True)

@@ -179,12 +179,10 @@ def test_values_that_are_no_message(text):
 
 
 def test_original_and_camel_case_names():
-    # A field with two words, in a method whose other checks come first.
-    request = '{"path":"/no/such","%s":"x"}'
-    for name in ("includeEntry", "include_entry"):
-        rejected("Filesystem/CreateWatcher", request % name)
-    rejected("Filesystem/CreateWatcher",
-             '{"includeEntry":true,"include_entry":true}')
+    for name in ("watcherId", "watcher_id"):
+        refused("Filesystem/RemoveWatcher", {name: "w1"}, "not_found", "watcher with id w1 not found")
+    refused("Filesystem/RemoveWatcher", {"watcherID": "w1"}, "not_found", "watcher with id  not found")
+    rejected("Filesystem/RemoveWatcher", b'{"watcherId":"a","watcher_id":"b"}')
 
 
 def test_nesting_has_a_limit():
