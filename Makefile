@@ -35,7 +35,8 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
 
 sanitize := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 cflags.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
-                  -ffunction-sections -fdata-sections
+                  -ffunction-sections -fdata-sections \
+                  -fno-asynchronous-unwind-tables
 cflags.debug   := -Og -g3
 cflags.asan    := $(sanitize) -fsanitize=address,undefined
 cflags.tsan    := $(sanitize) -fsanitize=thread
