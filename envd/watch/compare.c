@@ -100,7 +100,8 @@ compare_known(struct dir *d, const struct found *f, const struct record *r,
         return;
     }
     changed = !f->is_dir && !slot_is_dir(slot) && slot->value != f->stamp;
-    if (slot_is_dir(slot) != f->is_dir || (changed && !f->is_regular)) {
+    if (slot_is_dir(slot) != f->is_dir || (slot->hash & NAME_GONE) != 0 ||
+        (changed && !f->is_regular)) {
         /* Something else has taken the name. */
         if (compare_gone(d, slot))
             (void)compare_new(d, f, r, f->has_content);

@@ -26,6 +26,16 @@ on_known(struct dir *d, struct name_slot *slot, const struct raw_event *e,
         todo_add(d, slot);
 }
 
+/* Whether the reader was told of anything below a directory's entry. */
+static bool
+has_content(const struct name_slot *slot)
+{
+    const struct dir *place = slot_dir(slot);
+
+    return (slot->hash & NAME_GONE) != 0 ||
+           (place != NULL && place->entries.count > 0);
+}
+
 static void
 on_appeared(struct dir *d, const struct raw_event *e, bool fresh)
 {
@@ -41,6 +51,9 @@ on_appeared(struct dir *d, const struct raw_event *e, bool fresh)
         return;
     }
     /* The cookie says of a directory that it brings its content along. */
+    /* It was empty, or the events that said so were lost. */
+    if (slot != NULL && has_content(slot) && compare_gone(d, slot))
+        slot = NULL;
     if (!watcher_emit_move(d, e->name, WATCH_CREATE,
                            is_dir && m == NULL ? 0 : e->cookie)) {
         if (m != NULL)
@@ -175,11 +188,10 @@ look_again(struct dir *d)
 
     /* A directory is empty when it is removed; if we do not know it to be, the
      * events that said so were lost. */
-    if (!d->unmounted)
-        (void)compare_emptied(d);
+    if (!d->unmounted && !compare_emptied(d))
+        slot->hash |= NAME_GONE;
     dir_drop(d);
-    if (slot != NULL)
-        todo_add(parent, slot);
+    todo_add(parent, slot);
 }
 
 void

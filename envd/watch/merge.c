@@ -148,6 +148,18 @@ is_full(struct scan *s, struct name_slot *slot)
     s->is_full = true;
 }
 
+/* Whether a known directory can be compared now; otherwise when it arrives. */
+static bool
+is_in_tree(struct dir *d)
+{
+    struct dir *top = dir_top(d);
+
+    if (top == d->w->root)
+        return true;
+    moving_of(d->w, top)->torn = true;
+    return false;
+}
+
 /* The record of the directory itself that the scan was to list. */
 static struct dir *
 open_base(struct scan *s, const struct record *r)
@@ -156,7 +168,7 @@ open_base(struct scan *s, const struct record *r)
     struct dir *d = dir_find(w, r->wd);
 
     if (!s->silent)
-        return d != NULL && dir_top(d) == w->root ? d : NULL;
+        return d != NULL && is_in_tree(d) ? d : NULL;
     assert(w->root == NULL && d == NULL);
     d = dir_new(w, r->wd);
     w->root = d;
@@ -165,6 +177,26 @@ open_base(struct scan *s, const struct record *r)
     else
         r->merge->fresh = true;
     return d;
+}
+
+/*
+ * A known directory was found elsewhere: announce it gone from where it was.  Is
+ * that place listed already, and has the name, then another directory has it,
+ * whose record is yet to come.  False when the queue is full.
+ */
+static bool
+leave_old_place(struct scan *s, struct dir *d, uint64_t token)
+{
+    struct dir *old = d->parent;
+    struct name_slot *slot = names_find(&old->entries, d->name);
+    bool is_taken = old->generation == s->generation &&
+                    (slot->hash & NAME_SEEN) != 0;
+    char *name = xstrdup(d->name);
+    bool ok = compare_gone(old, slot) &&
+              (!is_taken || compare_appeared(old, name, true, token, true));
+
+    free(name);
+    return ok;
 }
 
 /* It is known already, elsewhere: true when that was to be expected. */
@@ -185,11 +217,8 @@ settle_other(struct scan *s, const struct record *r, struct dir *parent,
         return false;
     }
     if (r->again && other->generation != s->generation &&
-        other->attached <= s->from_bytes && !dir_is_above(other, parent)) {
-        struct dir *old = other->parent;
-
-        return !compare_gone(old, names_find(&old->entries, other->name));
-    }
+        other->attached <= s->from_bytes && !dir_is_above(other, parent))
+        return !leave_old_place(s, other, r->token);
     /* One directory in two places: a bind mount.  One of them is followed. */
     names_find(&parent->entries, r->name)->value = 0;
     return true;
@@ -240,7 +269,7 @@ open_child(struct scan *s, struct record *r)
     slot = names_find(&parent->entries, r->name);
     d = slot != NULL ? slot_dir(slot) : NULL;
     if (d != NULL && d->node != NULL && d->node->wd == r->wd)
-        return r->again && dir_top(d) == w->root ? d : NULL;
+        return r->again && is_in_tree(d) ? d : NULL;
     if (!may_open(s, r, parent))
         return NULL;
     d = dir_find(w, r->wd);
@@ -306,13 +335,13 @@ merge_entry(struct record *r)
     const struct found *f = &r->found[m->cursor++];
     uint64_t touch = touch_of(m, f->name);
 
-    if (m->fresh) {
-        if ((touch & NAME_TOUCHED) == 0)
-            (void)compare_new(m->dir, f, r,
-                              f->has_content && (touch & NAME_MODIFIED) == 0);
-    } else if ((touch & (NAME_TOUCHED | NAME_CREATED)) == 0) {
+    if ((touch & NAME_TOUCHED) != 0)
+        return;
+    if (m->fresh)
+        (void)compare_new(m->dir, f, r,
+                          f->has_content && (touch & NAME_MODIFIED) == 0);
+    else
         compare_known(m->dir, f, r, (touch & NAME_MODIFIED) != 0);
-    }
 }
 
 /* All entries were seen: apply the events, or see what is missing. */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLAGS     (NAME_DIR | NAME_SEEN)
 #define SLOTS_MIN 4
 #define TEXT_MIN  32
 
@@ -25,7 +24,7 @@ hash_of(const struct names *n, const char *name, size_t len)
         h ^= h >> 32;
     }
     h *= UINT64_C(0xd6e8feb86659fd93);
-    return (uint32_t)(h >> 32) & ~FLAGS;
+    return (uint32_t)(h >> 32) & ~NAME_FLAGS;
 }
 
 struct name_slot *
@@ -38,7 +37,7 @@ names_find(const struct names *n, const char *name)
     hash = hash_of(n, name, strlen(name));
     for (uint32_t i = hash & (n->cap - 1); n->slots[i].at != 0;
          i = (i + 1) & (n->cap - 1)) {
-        if ((n->slots[i].hash & ~FLAGS) == hash &&
+        if ((n->slots[i].hash & ~NAME_FLAGS) == hash &&
             strcmp(names_text(n, &n->slots[i]), name) == 0)
             return &n->slots[i];
     }
@@ -49,7 +48,7 @@ names_find(const struct names *n, const char *name)
 static struct name_slot *
 free_slot(struct name_slot *slots, uint32_t cap, uint32_t hash)
 {
-    uint32_t i = hash & ~FLAGS & (cap - 1);
+    uint32_t i = hash & ~NAME_FLAGS & (cap - 1);
 
     while (slots[i].at != 0)
         i = (i + 1) & (cap - 1);

@@ -225,7 +225,7 @@ watcher_emit_move(struct dir *d, const char *name, enum watch_event_type type,
 void
 watcher_list_all(struct watcher *w)
 {
-    if (w->dead || w->list_all)
+    if (w->dead)
         return;
     w->list_all = true;
     watcher_advance(w);

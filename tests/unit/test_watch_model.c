@@ -225,7 +225,7 @@ compare(struct model *m, unsigned int seed)
         return;
     buf_append_byte(&m->log, '\0');
     if (getenv("ENVD_LOG") != NULL)
-        print_error("%s", (const char *)buf_data(&m->log));
+        (void)fputs((const char *)buf_data(&m->log), stderr);
     fail_msg("seed %u: %s: %zu entries, %zu told, %zu wrong", seed, m->root,
              seen, left, wrong);
 }
