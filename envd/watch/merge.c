@@ -180,7 +180,7 @@ open_base(struct scan *s, const struct record *r)
 }
 
 /*
- * A known directory was found elsewhere: announce it gone from where it was.  Is
+ * A known directory was found elsewhere: announce it gone from where it was. Is
  * that place listed already, and has the name, then another directory has it,
  * whose record is yet to come.  False when the queue is full.
  */
@@ -189,8 +189,8 @@ leave_old_place(struct scan *s, struct dir *d, uint64_t token)
 {
     struct dir *old = d->parent;
     struct name_slot *slot = names_find(&old->entries, d->name);
-    bool is_taken = old->generation == s->generation &&
-                    (slot->hash & NAME_SEEN) != 0;
+    bool is_taken =
+        old->generation == s->generation && (slot->hash & NAME_SEEN) != 0;
     char *name = xstrdup(d->name);
     bool ok = compare_gone(old, slot) &&
               (!is_taken || compare_appeared(old, name, true, token, true));

@@ -13,7 +13,7 @@
 #include "base/scope.h"
 
 /* The same for all: users of a node differ in CLOSE_WRITE only, which adds. */
-#define MASK                                                            \
+#define MASK                                                              \
     (IN_CREATE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF | IN_MOVED_FROM | \
      IN_MOVED_TO | IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR | IN_MASK_ADD)
 
@@ -217,9 +217,9 @@ take_items(struct scan *s)
         if (d != NULL && t->name != NULL)
             slot = names_find(&d->entries, t->name);
         if (!s->silent &&
-            (d == NULL || (t->name != NULL &&
-                           (slot == NULL || !slot_is_dir(slot) ||
-                            slot->value != slot_token(t->token))))) {
+            (d == NULL ||
+             (t->name != NULL && (slot == NULL || !slot_is_dir(slot) ||
+                                  slot->value != slot_token(t->token))))) {
             todo_free(t);
             continue;
         }
