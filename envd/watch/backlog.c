@@ -44,9 +44,9 @@ backlog_get(const struct backlog *b, uint64_t n, struct raw_event *ret)
 {
     const struct backlog_event *e = &b->events[n - b->first];
 
-    *ret = (struct raw_event){
-        e->wd, e->mask, e->cookie,
-        (const char *)buf_data(&b->text) + (e->name_at - b->text_cut)};
+    *ret = (struct raw_event){e->wd, e->mask, e->cookie,
+                              (const char *)buf_data(&b->text) +
+                                  (e->name_at - b->text_cut)};
 }
 
 void

@@ -51,8 +51,8 @@ scan_open_root(const struct scan *s, struct status *st)
                             "error statting path %s: stat %s", path, path);
     }
     if (!S_ISDIR(sb.st_mode))
-        return status_set(st, RPC_INVALID_ARGUMENT,
-                          "path %s not a directory", path);
+        return status_set(st, RPC_INVALID_ARGUMENT, "path %s not a directory",
+                          path);
     if (!s->allow_network_mounts) {
         if (statfs(path, &fs) < 0)
             return status_errno(

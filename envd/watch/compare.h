@@ -36,7 +36,7 @@ bool compare_emptied(struct dir *top);
 void compare_begin(struct dir *d);
 
 /* An entry is there: see whether it is the one that is known. */
-void compare_known(struct dir *d, const struct found *f,
-                   const struct record *r, bool written);
+void compare_known(struct dir *d, const struct found *f, const struct record *r,
+                   bool written);
 
 #endif

@@ -84,8 +84,7 @@ on_vanished(struct dir *d, const struct raw_event *e, bool fresh)
     struct dir *place = slot != NULL ? slot_dir(slot) : NULL;
 
     /* It was there, and nobody has told so yet. */
-    if (slot == NULL && fresh &&
-        watcher_emit(d, e->name, WATCH_CREATE, false))
+    if (slot == NULL && fresh && watcher_emit(d, e->name, WATCH_CREATE, false))
         slot = dir_put(d, e->name, (e->mask & IN_ISDIR) != 0);
     if (!watcher_emit_move(d, e->name, moved ? WATCH_RENAME : WATCH_REMOVE,
                            e->cookie))

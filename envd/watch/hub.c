@@ -41,8 +41,8 @@ on_overflow(struct watch_hub *hub)
 {
     struct watcher *w;
 
-    LIST_FOREACH(w, &hub->watchers, link)
-    watcher_list_all(w);
+    LIST_FOREACH (w, &hub->watchers, link)
+        watcher_list_all(w);
 }
 
 /* Keep it for the listings on their way. */
@@ -126,8 +126,7 @@ sweep(struct watch_hub *hub)
     while (hub->garbage_count > 0 && ended < SWEEP_MAX) {
         int wd = hub->garbage[--hub->garbage_count];
 
-        if (node_find(hub, wd) == NULL &&
-            inotify_rm_watch(hub->fd, wd) == 0)
+        if (node_find(hub, wd) == NULL && inotify_rm_watch(hub->fd, wd) == 0)
             ended++;
     }
     if (hub->garbage_count == 0) {
@@ -201,8 +200,7 @@ trim(struct watch_hub *hub)
 
     if (hub->scans > 0 && hub->log.count < TRIM_MIN)
         return;
-    LIST_FOREACH(w, &hub->watchers, link)
-    {
+    LIST_FOREACH (w, &hub->watchers, link) {
         if (w->scan != NULL)
             from = MIN(from, w->scan->from);
     }

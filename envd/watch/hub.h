@@ -49,21 +49,21 @@ LIST_HEAD(node_list, node);
  */
 struct dir {
     struct watcher *w;
-    struct node *node;          /* NULL: the kernel has ended its watch */
-    LIST_ENTRY(dir) same_node;  /* while node is set */
-    struct dir *parent;         /* NULL: the root, or being moved */
-    char *name;                 /* in the parent */
-    struct names entries;       /* what the reader was told or can see */
-    uint32_t cursor;            /* for going through the tree */
-    uint32_t generation;        /* of the listing that saw it last */
-    bool unmounted;             /* its file system is gone */
-    uint64_t attached;          /* hub->bytes_read when it got here */
+    struct node *node;         /* NULL: the kernel has ended its watch */
+    LIST_ENTRY(dir) same_node; /* while node is set */
+    struct dir *parent;        /* NULL: the root, or being moved */
+    char *name;                /* in the parent */
+    struct names entries;      /* what the reader was told or can see */
+    uint32_t cursor;           /* for going through the tree */
+    uint32_t generation;       /* of the listing that saw it last */
+    bool unmounted;            /* its file system is gone */
+    uint64_t attached;         /* hub->bytes_read when it got here */
 };
 
 /*
- * What is remembered of an entry that is no directory, when nobody has looked at
- * it since it appeared or was written: it equals no stamp of a listing, so that
- * after lost events it counts as changed.
+ * What is remembered of an entry that is no directory, when nobody has looked
+ * at it since it appeared or was written: it equals no stamp of a listing, so
+ * that after lost events it counts as changed.
  */
 #define STAMP_UNKNOWN UINT64_C(0)
 
@@ -119,8 +119,8 @@ struct watcher {
     uint32_t generation; /* of the newest listing of all */
 
     struct queue queue;
-    bool lost;    /* the queue was full: nothing is told until it is empty */
-    bool told;    /* on_readable was called, nothing was read to the end yet */
+    bool lost; /* the queue was full: nothing is told until it is empty */
+    bool told; /* on_readable was called, nothing was read to the end yet */
     bool logged_full; /* that the kernel watches no more directories */
     struct loop_deferred tell;
 
@@ -169,8 +169,8 @@ struct watch_hub {
     size_t slice_dirs; /* directories that a slice of a listing has at most */
 
     /* Seams for tests. */
-    size_t lose_events;         /* read and dropped, before an overflow */
-    atomic_int *watches_left;   /* beyond: no space left on device */
+    size_t lose_events;       /* read and dropped, before an overflow */
+    atomic_int *watches_left; /* beyond: no space left on device */
 };
 
 /* ---- hub.c ---- */

@@ -189,7 +189,7 @@ open_base(struct scan *s, const struct record *r)
 }
 
 /*
- * A known directory was found elsewhere: announce it gone from where it was.  Is
+ * A known directory was found elsewhere: announce it gone from where it was. Is
  * that place listed already, and has the name, then another directory has it,
  * whose record is yet to come.  False when the queue is full.
  */
@@ -198,8 +198,8 @@ leave_old_place(struct scan *s, struct dir *d, uint64_t token)
 {
     struct dir *old = d->parent;
     struct name_slot *slot = names_find(&old->entries, d->name);
-    bool is_taken = old->generation == s->generation &&
-                    (slot->hash & NAME_SEEN) != 0;
+    bool is_taken =
+        old->generation == s->generation && (slot->hash & NAME_SEEN) != 0;
     char *name = xstrdup(d->name);
     bool ok = compare_gone(old, slot) &&
               (!is_taken || compare_appeared(old, name, true, token, true));
@@ -365,7 +365,8 @@ close_record(struct window *win, struct record *r)
     struct name_slot *slot;
 
     if (m->fresh) {
-        for (size_t i = m->happened->first; i != NONE && !w->dead; i = win->next[i]) {
+        for (size_t i = m->happened->first; i != NONE && !w->dead;
+             i = win->next[i]) {
             struct raw_event e;
 
             backlog_get(&w->hub->log, win->from + i, &e);

@@ -29,8 +29,7 @@ moving_find(const struct watcher *w, uint32_t cookie)
 {
     struct moving *m;
 
-    TAILQ_FOREACH(m, &w->moving, link)
-    {
+    TAILQ_FOREACH (m, &w->moving, link) {
         if (m->cookie == cookie)
             return m;
     }
@@ -42,8 +41,7 @@ moving_of(const struct watcher *w, const struct dir *top)
 {
     struct moving *m;
 
-    TAILQ_FOREACH(m, &w->moving, link)
-    {
+    TAILQ_FOREACH (m, &w->moving, link) {
         if (m->dir == top)
             return m;
     }

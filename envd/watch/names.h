@@ -18,9 +18,9 @@ struct name_slot {
     uint64_t value;
 };
 
-#define NAME_DIR  (UINT32_C(1) << 31) /* a directory has this name */
-#define NAME_SEEN (UINT32_C(1) << 30) /* for whoever goes through them */
-#define NAME_GONE (UINT32_C(1) << 29) /* what had the name has ended */
+#define NAME_DIR   (UINT32_C(1) << 31) /* a directory has this name */
+#define NAME_SEEN  (UINT32_C(1) << 30) /* for whoever goes through them */
+#define NAME_GONE  (UINT32_C(1) << 29) /* what had the name has ended */
 #define NAME_FLAGS (NAME_DIR | NAME_SEEN | NAME_GONE)
 
 struct names {

@@ -23,8 +23,7 @@ node_find(const struct watch_hub *hub, int wd)
 
     if (hub->chain_count == 0)
         return NULL;
-    LIST_FOREACH(node, chain_of(hub, wd), link)
-    {
+    LIST_FOREACH (node, chain_of(hub, wd), link) {
         if (node->wd == wd)
             return node;
     }
@@ -92,8 +91,7 @@ dir_find(const struct watcher *w, int wd)
 
     if (node == NULL)
         return NULL;
-    LIST_FOREACH(d, &node->dirs, same_node)
-    {
+    LIST_FOREACH (d, &node->dirs, same_node) {
         if (d->w == w)
             return d;
     }

@@ -34,12 +34,12 @@ struct merge;
 /* One directory that was watched and listed. */
 struct record {
     int wd;
-    int parent_wd;   /* -1: it is what the scan was to list */
-    ssize_t parent;  /* its record in this slice, -1: none */
-    char *name;      /* in the parent; NULL when there is none */
-    uint64_t token;  /* that its entry in the parent has */
-    bool again;      /* compare it with what is known */
-    bool is_listed;  /* `found` is all there is */
+    int parent_wd;  /* -1: it is what the scan was to list */
+    ssize_t parent; /* its record in this slice, -1: none */
+    char *name;     /* in the parent; NULL when there is none */
+    uint64_t token; /* that its entry in the parent has */
+    bool again;     /* compare it with what is known */
+    bool is_listed; /* `found` is all there is */
     char *text;
     struct found *found; /* sorted by name */
     size_t count;
@@ -100,7 +100,7 @@ struct scan {
     struct buf path; /* of the deepest level, relative to the root */
     int base_fd;     /* the directory `base_wd` of the last item, or -1 */
     int base_wd;
-    char *batch; /* of directory entries */
+    char *batch;       /* of directory entries */
     size_t slice_dirs; /* directories to list in one slice */
     size_t dirs_left;
     size_t entries_left;
@@ -112,8 +112,8 @@ struct scan {
     size_t stray_count;
 
     bool finished;
-    bool parked; /* between two slices, without a worker */
-    bool torn; /* something was left out that may be there */
+    bool parked;          /* between two slices, without a worker */
+    bool torn;            /* something was left out that may be there */
     struct status status; /* why the first listing failed */
     char *network_path;   /* a network mount that was left out */
     bool is_full;         /* no more watches */

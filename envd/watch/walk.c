@@ -147,8 +147,7 @@ static void
 pop(struct scan *s)
 {
     struct scan_level *top = &s->levels[--s->depth];
-    bool lost =
-        s->depth > 0 && top[-1].fd < 0 && !reopen(&top[-1], top->fd);
+    bool lost = s->depth > 0 && top[-1].fd < 0 && !reopen(&top[-1], top->fd);
 
     close_level(top);
     if (lost) {
@@ -190,8 +189,7 @@ enter(struct scan *s, int fd, const struct scan_level *parent,
 
     if (fstat(fd, &st) < 0)
         return -errno;
-    if (parent != NULL && parent->dev != st.st_dev &&
-        is_network_mount(s, fd))
+    if (parent != NULL && parent->dev != st.st_dev && is_network_mount(s, fd))
         return -EXDEV;
     if (!has_room(s))
         return -ENOMEM;
@@ -250,9 +248,8 @@ visit(struct scan *s, const struct scan_level *from, const char *name)
         s->torn = true;
     if (s->silent && result == -ENOSPC && s->status.message == NULL) {
         (void)status_errno(&s->status, RPC_INTERNAL, ENOSPC,
-                           "error adding path %s/%.*s to watcher",
-                           s->root_path, (int)s->path.len,
-                           (const char *)buf_data(&s->path));
+                           "error adding path %s/%.*s to watcher", s->root_path,
+                           (int)s->path.len, (const char *)buf_data(&s->path));
     }
     if (s->depth == depth)
         buf_truncate(&s->path, path_len);
@@ -325,9 +322,8 @@ open_base(struct scan *s, const struct scan_item *item)
 static void
 begin_first(struct scan *s)
 {
-    struct record where = {.parent_wd = -1,
-                           .parent = -1,
-                           .token = s->items[0].todo->token};
+    struct record where = {
+        .parent_wd = -1, .parent = -1, .token = s->items[0].todo->token};
     int fd = scan_open_root(s, &s->status);
     int result;
 

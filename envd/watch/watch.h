@@ -53,7 +53,8 @@ struct watch_event {
     /*
      * Not 0: what a RENAME and a later CREATE have in common when they are the
      * two ends of one move.  A directory's content then came with it and is not
-     * announced; a CREATE of a directory without one is followed by its content.
+     * announced; a CREATE of a directory without one is followed by its
+     * content.
      */
     uint32_t cookie;
 };

@@ -48,8 +48,7 @@ copy_ignore(struct watcher *w, const struct watch_options *options)
     w->ignore = xcalloc(w->ignore_count + 1, sizeof(*w->ignore));
     for (size_t i = 0; i < w->ignore_count; i++) {
         w->ignore[i] = xstrdup(options->ignore[i]);
-        w->ignore_paths =
-            w->ignore_paths || strchr(w->ignore[i], '/') != NULL;
+        w->ignore_paths = w->ignore_paths || strchr(w->ignore[i], '/') != NULL;
     }
 }
 

@@ -282,7 +282,8 @@ test_transient(void **state)
     listener_open(&l, scratch_root, NULL);
     listener_wait(&l);
     for (int i = 0; i < 300; i++) {
-        act_all("mkdir d; mkdir d/e; write d/e/f; rm d/e/f; rmdir d/e; rmdir d");
+        act_all(
+            "mkdir d; mkdir d/e; write d/e/f; rm d/e/f; rmdir d/e; rmdir d");
         if (i % 7 == 0)
             turn();
     }
@@ -433,12 +434,11 @@ test_overflow(void **state)
     expect_text(&l, "REMOVE k/f *\n");
     hub_lose_events(fix.hub, 0);
     settle(&l);
-    expect_text(&l,
-                "CREATE a/b/n *\nCREATE a/b/n/f *\n"
-                "WRITE a/b/n/f *\nWRITE a/f *\nREMOVE a/g *\nCREATE d *\n"
-                "REMOVE c/f *\nREMOVE c *\nCREATE d/f *\nWRITE d/f *\n"
-                "WRITE h *\nCREATE i *\nREMOVE k *\nCREATE k *\nWRITE k *\n"
-                "REMOVE s *\nCREATE s *\n");
+    expect_text(&l, "CREATE a/b/n *\nCREATE a/b/n/f *\n"
+                    "WRITE a/b/n/f *\nWRITE a/f *\nREMOVE a/g *\nCREATE d *\n"
+                    "REMOVE c/f *\nREMOVE c *\nCREATE d/f *\nWRITE d/f *\n"
+                    "WRITE h *\nCREATE i *\nREMOVE k *\nCREATE k *\nWRITE k *\n"
+                    "REMOVE s *\nCREATE s *\n");
     listener_close(&l);
 }
 

@@ -22,7 +22,7 @@
 
 struct known {
     char *path;
-    uint32_t cookie; /* not 0: on its way */
+    uint32_t cookie;      /* not 0: on its way */
     struct timespec told; /* of its content */
 };
 
@@ -274,7 +274,7 @@ dice(struct writer *w, unsigned int sides)
 static const char *
 some_path(struct writer *w, char *out, bool linked)
 {
-    static const char *const names[] = {"a",   "b",      "ab", "foo",
+    static const char *const names[] = {"a",      "b",    "ab",   "foo",
                                         "foobar", "keep", "c\xff"};
     static const char *const links[] = {"h1", "h2", "h3"};
     unsigned int depth = dice(w, 4);
@@ -453,7 +453,7 @@ write_on(void *ctx)
 enum trouble {
     TROUBLE_NONE,
     TROUBLE_OVERFLOW, /* events are lost in the kernel's queue */
-    TROUBLE_FULL,     /* and in the watchers' own, which nobody reads for long */
+    TROUBLE_FULL, /* and in the watchers' own, which nobody reads for long */
 };
 
 static void

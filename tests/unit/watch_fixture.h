@@ -36,7 +36,7 @@ struct listener {
     struct loop *loop;
     bool opened;
     struct status st;
-    struct buf text;      /* "CREATE a\n" and so on */
+    struct buf text; /* "CREATE a\n" and so on */
     size_t events;
     size_t readable; /* how often on_readable was called */
     bool idle;       /* does not read */
@@ -165,9 +165,8 @@ FIXTURE_USE void
 listener_open(struct listener *l, const char *path,
               const struct watch_options *options)
 {
-    struct watch_options o = options != NULL
-                                 ? *options
-                                 : (struct watch_options){.recursive = true};
+    struct watch_options o =
+        options != NULL ? *options : (struct watch_options){.recursive = true};
 
     o.path = path;
     l->loop = fix.loop;
@@ -232,8 +231,8 @@ act(const char *command)
         assert_true(fd >= 0);
         (void)close(fd);
     } else if (strcmp(verb, "write") == 0 || strcmp(verb, "append") == 0) {
-        fd = open(scratch("%s", a),
-                  O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
+        fd = open(scratch("%s", a), O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND,
+                  0644);
         assert_true(fd >= 0);
         assert_int_equal(write(fd, "content", 7), 7);
         (void)close(fd);
