@@ -245,20 +245,22 @@ may_open(struct scan *s, struct record *r, struct dir *parent)
     if (slot == NULL || !slot_is_dir(slot))
         return false;
     d = slot_dir(slot);
-    if (d == NULL) {
-        if (slot->value != slot_token(r->token))
+    if (d != NULL) {
+        if (!r->again || d->attached > s->from_bytes)
             return false;
-        if (r->merge->happened->ended || dir_top(parent) != s->w->root) {
-            todo_add(parent, slot);
+        /* Another directory has the name, and the events of that were lost. */
+        if (!compare_gone(parent, slot) ||
+            !compare_appeared(parent, r->name, true, r->token, true))
             return false;
-        }
-        return true;
+        slot = names_find(&parent->entries, r->name);
     }
-    if (!r->again || d->attached > s->from_bytes)
+    if (slot == NULL || slot->value != slot_token(r->token))
         return false;
-    /* Another directory has taken the name, and no event was left of it. */
-    return compare_gone(parent, slot) &&
-           compare_appeared(parent, r->name, true, r->token, true);
+    if (!r->merge->happened->ended && dir_top(parent) == s->w->root)
+        return true;
+    /* Nobody would tell what happens in it, or where it is: look again. */
+    todo_add(parent, slot);
+    return false;
 }
 
 static struct dir *
