@@ -4,8 +4,10 @@
  *
  * A name that is in the tree was there in the kernel's view, too, up to this
  * event, or was found by a listing that saw more than the events told so far.
- * So a CREATE of a known name is a duplicate, provably: had the name been free
- * again, its removal would have been told before.
+ * So while the events of the time of a directory's first listing are applied, a
+ * CREATE of a known name is a duplicate, provably: had the name been free
+ * again, its removal would have been told before.  Later it proves that the
+ * removal was lost.
  */
 #include <string.h>
 #include <sys/inotify.h>
@@ -46,14 +48,14 @@ on_appeared(struct dir *d, const struct raw_event *e, bool fresh)
 
     if (is_dir && (e->mask & IN_MOVED_TO) != 0)
         m = moving_find(w, e->cookie);
-    if (slot != NULL && (fresh || (e->mask & IN_MOVED_TO) == 0)) {
+    if (slot != NULL && fresh) {
         on_known(d, slot, e, m);
         return;
     }
     /* The cookie says of a directory that it brings its content along. */
-    /* It was empty, or the events that said so were lost. */
-    if (slot != NULL && has_content(slot) && compare_gone(d, slot))
-        slot = NULL;
+    if (slot != NULL && ((e->mask & IN_CREATE) != 0 || has_content(slot)) &&
+        compare_gone(d, slot))
+        slot = NULL; /* events were lost */
     if (!watcher_emit_move(d, e->name, WATCH_CREATE,
                            is_dir && m == NULL ? 0 : e->cookie)) {
         if (m != NULL)
@@ -80,12 +82,17 @@ static void
 on_vanished(struct dir *d, const struct raw_event *e, bool fresh)
 {
     bool moved = (e->mask & IN_MOVED_FROM) != 0;
+    bool is_dir = (e->mask & IN_ISDIR) != 0;
     struct name_slot *slot = names_find(&d->entries, e->name);
-    struct dir *place = slot != NULL ? slot_dir(slot) : NULL;
+    struct dir *place;
 
+    /* Something else had the name: events were lost. */
+    if (slot != NULL && slot_is_dir(slot) != is_dir && compare_gone(d, slot))
+        slot = NULL;
+    place = slot != NULL ? slot_dir(slot) : NULL;
     /* It was there, and nobody has told so yet. */
-    if (slot == NULL && fresh)
-        (void)watcher_emit(d, e->name, WATCH_CREATE, false);
+    if (slot == NULL && fresh && watcher_emit(d, e->name, WATCH_CREATE, false))
+        slot = dir_put(d, e->name, is_dir);
     if (!watcher_emit_move(d, e->name, moved ? WATCH_RENAME : WATCH_REMOVE,
                            e->cookie))
         return;

@@ -23,14 +23,19 @@
 
 #define NONE SIZE_MAX
 
-/* What becomes of a record. */
-struct merge {
-    struct dir *dir;      /* NULL: it was not taken over */
-    bool fresh;           /* the directory is new to the watcher */
-    bool ended;           /* the kernel has ended its watch since */
+/* What the kernel told of a directory during the listing. */
+struct happened {
     struct names touched; /* NAME_* by name */
     size_t first;         /* its events, as places in `next` */
     size_t last;
+    bool ended; /* and its watch was ended */
+};
+
+/* What becomes of a record. */
+struct merge {
+    struct happened *happened;
+    struct dir *dir; /* NULL: it was not taken over */
+    bool fresh;      /* the directory is new to the watcher */
     size_t cursor;
 };
 
@@ -69,10 +74,14 @@ index_records(struct window *win)
     for (size_t i = 0; i < size; i++)
         win->by_wd[i] = NONE;
     for (size_t i = 0; i < s->record_count; i++) {
+        const struct record *same = record_of(win, s->records[i].wd);
         size_t at = (size_t)s->records[i].wd & win->by_wd_mask;
 
-        if (record_of(win, s->records[i].wd) != NULL)
-            continue; /* met twice on its way: the first one counts */
+        if (same != NULL) {
+            /* Met twice, on its way from one place to the other. */
+            s->records[i].merge->happened = same->merge->happened;
+            continue;
+        }
         while (win->by_wd[at] != NONE)
             at = (at + 1) & win->by_wd_mask;
         win->by_wd[at] = i;
@@ -80,14 +89,14 @@ index_records(struct window *win)
 }
 
 static void
-note_touch(struct scan *s, struct merge *m, const struct raw_event *e)
+note_touch(struct scan *s, struct happened *h, const struct raw_event *e)
 {
     const uint32_t presence =
         IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO;
-    struct name_slot *slot = names_find(&m->touched, e->name);
+    struct name_slot *slot = names_find(&h->touched, e->name);
 
     if (slot == NULL)
-        slot = names_put(&m->touched, e->name, 0);
+        slot = names_put(&h->touched, e->name, 0);
     if (slot == NULL) {
         s->torn = true;
         return;
@@ -111,30 +120,30 @@ index_events(struct window *win)
     for (size_t i = 0; i < win->count; i++) {
         struct raw_event e;
         struct record *r;
-        struct merge *m;
+        struct happened *h;
 
         backlog_get(log, win->from + i, &e);
         win->next[i] = NONE;
         r = record_of(win, e.wd);
         if (r == NULL)
             continue;
-        m = r->merge;
+        h = r->merge->happened;
         if ((e.mask & IN_IGNORED) != 0)
-            m->ended = true;
+            h->ended = true;
         if (e.name[0] != '\0')
-            note_touch(win->s, m, &e);
-        if (m->first == NONE)
-            m->first = i;
+            note_touch(win->s, h, &e);
+        if (h->first == NONE)
+            h->first = i;
         else
-            win->next[m->last] = i;
-        m->last = i;
+            win->next[h->last] = i;
+        h->last = i;
     }
 }
 
 static uint64_t
 touch_of(const struct merge *m, const char *name)
 {
-    struct name_slot *slot = names_find(&m->touched, name);
+    struct name_slot *slot = names_find(&m->happened->touched, name);
 
     return slot != NULL ? slot->value : 0;
 }
@@ -210,10 +219,12 @@ settle_other(struct scan *s, const struct record *r, struct dir *parent,
     if (top != w->root) {
         /* It was on its way and has arrived here; it is told as new, with its
          * content, as its entry was. */
-        if (top == other)
+        if (top == other) {
             moving_release(moving_of(w, top));
-        else
+        } else {
+            names_find(&other->parent->entries, other->name)->hash |= NAME_GONE;
             dir_drop(other);
+        }
         return false;
     }
     if (r->again && other->generation != s->generation &&
@@ -234,20 +245,22 @@ may_open(struct scan *s, struct record *r, struct dir *parent)
     if (slot == NULL || !slot_is_dir(slot))
         return false;
     d = slot_dir(slot);
-    if (d == NULL) {
-        if (slot->value != slot_token(r->token))
+    if (d != NULL) {
+        if (!r->again || d->attached > s->from_bytes)
             return false;
-        if (r->merge->ended || dir_top(parent) != s->w->root) {
-            todo_add(parent, slot);
+        /* Another directory has the name, and the events of that were lost. */
+        if (!compare_gone(parent, slot) ||
+            !compare_appeared(parent, r->name, true, r->token, true))
             return false;
-        }
-        return true;
+        slot = names_find(&parent->entries, r->name);
     }
-    if (!r->again || d->attached > s->from_bytes)
+    if (slot == NULL || slot->value != slot_token(r->token))
         return false;
-    /* Another directory has taken the name, and no event was left of it. */
-    return compare_gone(parent, slot) &&
-           compare_appeared(parent, r->name, true, r->token, true);
+    if (!r->merge->happened->ended && dir_top(parent) == s->w->root)
+        return true;
+    /* Nobody would tell what happens in it, or where it is: look again. */
+    todo_add(parent, slot);
+    return false;
 }
 
 static struct dir *
@@ -294,6 +307,7 @@ take_names(struct record *r)
 {
     struct merge *m = r->merge;
     struct dir *d = m->dir;
+    const struct names *touched = &m->happened->touched;
     struct name_slot *slot;
 
     d->entries = r->names;
@@ -301,12 +315,12 @@ take_names(struct record *r)
     m->cursor = r->count;
     for (uint32_t at = 0; (slot = names_each(&d->entries, &at)) != NULL;)
         d->w->hub->entry_count += slot_is_dir(slot) ? 0 : 1;
-    for (uint32_t at = 0; (slot = names_each(&m->touched, &at)) != NULL;) {
+    for (uint32_t at = 0; (slot = names_each(touched, &at)) != NULL;) {
         struct name_slot *entry;
 
         if ((slot->value & NAME_TOUCHED) == 0)
             continue;
-        entry = names_find(&d->entries, names_text(&m->touched, slot));
+        entry = names_find(&d->entries, names_text(touched, slot));
         if (entry != NULL)
             dir_remove(d, entry);
     }
@@ -353,7 +367,8 @@ close_record(struct window *win, struct record *r)
     struct name_slot *slot;
 
     if (m->fresh) {
-        for (size_t i = m->first; i != NONE && !w->dead; i = win->next[i]) {
+        for (size_t i = m->happened->first; i != NONE && !w->dead;
+             i = win->next[i]) {
             struct raw_event e;
 
             backlog_get(&w->hub->log, win->from + i, &e);
@@ -424,6 +439,7 @@ scan_merge(struct scan *s)
     struct backlog *log = &s->w->hub->log;
     struct window win = {.s = s, .from = s->from};
     struct merge *merges = xcalloc(s->record_count + 1, sizeof(*merges));
+    struct happened *happened = xcalloc(s->record_count + 1, sizeof(*happened));
     size_t *stack = xcalloc(s->record_count + 1, sizeof(*stack));
 
     if (win.from < log->first) {
@@ -434,16 +450,18 @@ scan_merge(struct scan *s)
     win.next = xcalloc(win.count + 1, sizeof(*win.next));
     for (size_t i = 0; i < s->record_count; i++) {
         s->records[i].merge = &merges[i];
-        merges[i].first = NONE;
-        merges[i].touched.seed = s->seed;
+        merges[i].happened = &happened[i];
+        happened[i].first = NONE;
+        happened[i].touched.seed = s->seed;
     }
     index_records(&win);
     index_events(&win);
     merge_records(&win, stack);
     for (size_t i = 0; i < s->record_count; i++)
-        names_done(&merges[i].touched);
+        names_done(&happened[i].touched);
     free(win.next);
     free(win.by_wd);
     free(stack);
+    free(happened);
     free(merges);
 }

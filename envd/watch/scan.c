@@ -195,31 +195,43 @@ scan_abandon(struct scan *s)
     scan_end(s);
 }
 
+/* Whether a directory still waits for what is to be done. */
+static bool
+is_due(const struct scan *s, const struct todo *t, const struct dir *d)
+{
+    struct name_slot *slot;
+
+    if (s->silent)
+        return true;
+    if (d == NULL)
+        return false;
+    if (t->name == NULL)
+        return true;
+    slot = names_find(&d->entries, t->name);
+    return slot != NULL && slot_is_dir(slot) &&
+           slot->value == slot_token(t->token);
+}
+
 /* Move what can be listed now from the watcher's list to the scan's. */
 static void
 take_items(struct scan *s)
 {
     struct watcher *w = s->w;
-    struct todo *t = STAILQ_FIRST(&w->todo);
-    struct todo *next;
 
-    for (; t != NULL && s->item_count < SCAN_ITEMS; t = next) {
+    for (size_t i = w->todo_count; i > 0 && s->item_count < SCAN_ITEMS; i--) {
+        struct todo *t = STAILQ_FIRST(&w->todo);
         struct dir *d = dir_find(w, t->wd);
-        struct name_slot *slot = NULL;
-        size_t len = 0;
         const char *path = "";
+        size_t len;
 
-        next = STAILQ_NEXT(t, link);
-        if (d != NULL && dir_top(d) != w->root)
-            continue; /* it waits until it has arrived */
-        STAILQ_REMOVE(&w->todo, t, todo, link);
+        STAILQ_REMOVE_HEAD(&w->todo, link);
+        if (d != NULL && dir_top(d) != w->root) {
+            /* It waits until it has arrived. */
+            STAILQ_INSERT_TAIL(&w->todo, t, link);
+            continue;
+        }
         w->todo_count--;
-        if (d != NULL && t->name != NULL)
-            slot = names_find(&d->entries, t->name);
-        if (!s->silent &&
-            (d == NULL ||
-             (t->name != NULL && (slot == NULL || !slot_is_dir(slot) ||
-                                  slot->value != slot_token(t->token))))) {
+        if (!is_due(s, t, d)) {
             todo_free(t);
             continue;
         }

@@ -411,10 +411,10 @@ happen(struct writer *w)
         (void)some_path(w, a, true);
         (void)some_path(w, b, true);
         put_file(w, a, O_CREAT, 5);
-        (void)link(a, b);
+        (void)!link(a, b);
         break;
     case 19:
-        (void)symlink("foo", a);
+        (void)!symlink("foo", a);
         break;
     case 20:
         (void)chmod(a, 0700 + dice(w, 8));
