@@ -78,12 +78,13 @@ test_sequences(void **state)
         const struct sequence *c = &sequences[i];
         struct watch_options o = {.recursive = !c->flat};
         struct listener l = {0};
+        size_t root_len = strlen(scratch_root);
         char name[32];
 
-        (void)snprintf(name, sizeof(name), "case%zu", i);
-        scratch_dir(name);
-        strcat(scratch_root, "/");
-        strcat(scratch_root, name);
+        (void)snprintf(name, sizeof(name), "/case%zu", i);
+        scratch_dir(name + 1);
+        (void)snprintf(scratch_root + root_len, sizeof(scratch_root) - root_len,
+                       "%s", name);
         scratch_dir("w");
         act_all(c->before);
         listener_open(&l, scratch("w"), &o);

@@ -456,6 +456,69 @@ enum trouble {
     TROUBLE_FULL, /* and in the watchers' own, which nobody reads for long */
 };
 
+/* Let the writers do their work, and make trouble meanwhile. */
+static void
+run_writers(struct model *models, size_t count, struct writer *here,
+            enum trouble trouble)
+{
+    struct writer writers[WRITERS];
+    atomic_int live = WRITERS;
+
+    for (unsigned int i = 0; i < WRITERS; i++) {
+        writers[i] = *here;
+        writers[i].seed = here->seed * 1000 + i;
+        writers[i].steps = STEPS;
+        writers[i].live = &live;
+        assert_int_equal(
+            pthread_create(&writers[i].thread, NULL, write_on, &writers[i]), 0);
+    }
+    while (atomic_load(&live) > 0) {
+        turn();
+        if (trouble == TROUBLE_OVERFLOW && dice(here, 3) == 0)
+            hub_lose_events(fix.hub, 1 + dice(here, 60));
+        for (size_t i = 0; i < count; i++) {
+            models[i].l.idle = trouble == TROUBLE_FULL && dice(here, 3) != 0;
+            if (!models[i].l.idle)
+                listener_read(&models[i].l);
+        }
+    }
+    for (unsigned int i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+    if (trouble == TROUBLE_OVERFLOW)
+        hub_lose_events(fix.hub, 0);
+    for (size_t i = 0; i < count; i++) {
+        models[i].l.idle = false;
+        listener_read(&models[i].l);
+    }
+}
+
+/* Until all that happened has been told. */
+static void
+run_quiet(struct model *models, size_t count, struct writer *here)
+{
+    for (int turns = 0; turns < 2; turns++) {
+        char name[64];
+
+        /* What is told of this file comes after all there was before. */
+        (void)snprintf(name, sizeof(name), "w/keep/sentinel%d", turns);
+        put_file(here, scratch("%s", name), O_CREAT, 0);
+        while (model_find(&models[0], name + 2) == NULL)
+            turn();
+        for (size_t i = 0; i < count; i++)
+            settle(&models[i].l);
+    }
+}
+
+static void
+model_done(struct model *m)
+{
+    listener_close(&m->l);
+    for (size_t n = 0; n < m->count; n++)
+        free(m->known[n].path);
+    free(m->known);
+    buf_done(&m->log);
+}
+
 static void
 run_seed(unsigned int seed, enum trouble trouble)
 {
@@ -466,9 +529,7 @@ run_seed(unsigned int seed, enum trouble trouble)
         {.root = "link"},
         {.root = "w/keep", .flat = true},
     };
-    struct writer writers[WRITERS];
     struct writer here = {.seed = seed * 77 + 5};
-    atomic_int live = WRITERS;
 
     fix.hub->slice_dirs = seed % 3 == 0 ? 256 : seed % 3;
     act_all("mkdir w; mkdir out; mkdir w/keep; symlink w link");
@@ -488,52 +549,12 @@ run_seed(unsigned int seed, enum trouble trouble)
         if (trouble == TROUBLE_FULL)
             models[i].l.w->queue.count_max = 1 + dice(&here, 60);
     }
-    for (unsigned int i = 0; i < WRITERS; i++) {
-        writers[i] = here;
-        writers[i].seed = seed * 1000 + i;
-        writers[i].steps = STEPS;
-        writers[i].live = &live;
-        assert_int_equal(
-            pthread_create(&writers[i].thread, NULL, write_on, &writers[i]), 0);
-    }
-    while (atomic_load(&live) > 0) {
-        turn();
-        if (trouble == TROUBLE_OVERFLOW && dice(&here, 3) == 0)
-            hub_lose_events(fix.hub, 1 + dice(&here, 60));
-        for (size_t i = 0; i < ARRAY_LEN(models); i++) {
-            models[i].l.idle = trouble == TROUBLE_FULL && dice(&here, 3) != 0;
-            if (!models[i].l.idle)
-                listener_read(&models[i].l);
-        }
-    }
-    for (unsigned int i = 0; i < WRITERS; i++)
-        assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
-    if (trouble == TROUBLE_OVERFLOW)
-        hub_lose_events(fix.hub, 0);
-    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
-        models[i].l.idle = false;
-        listener_read(&models[i].l);
-    }
-    for (int turns = 0; turns < 2; turns++) {
-        char name[64];
-
-        /* What is told of this file comes after all there was before. */
-        (void)snprintf(name, sizeof(name), "w/keep/sentinel%d", turns);
-        put_file(&here, scratch("%s", name), O_CREAT, 0);
-        while (model_find(&models[0], name + 2) == NULL)
-            turn();
-        for (size_t i = 0; i < ARRAY_LEN(models); i++)
-            settle(&models[i].l);
-    }
+    run_writers(models, ARRAY_LEN(models), &here, trouble);
+    run_quiet(models, ARRAY_LEN(models), &here);
     for (size_t i = 0; i < ARRAY_LEN(models); i++)
         compare(&models[i], seed);
-    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
-        listener_close(&models[i].l);
-        for (size_t n = 0; n < models[i].count; n++)
-            free(models[i].known[n].path);
-        free(models[i].known);
-        buf_done(&models[i].log);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(models); i++)
+        model_done(&models[i]);
     loop_run_deferred(fix.loop);
     remove_tree(scratch("w"));
     remove_tree(scratch("out"));

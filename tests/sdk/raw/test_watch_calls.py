@@ -11,6 +11,7 @@ import pytest
 import proto
 from agent import Agent
 from conftest import OWN_PORT, eventually
+from fuse import Fuse
 from proto import number, text
 from rpc import Stream, call, must, refused, route, stream_refused
 from test_files_change import plant
@@ -231,6 +232,53 @@ def test_a_thousand_watchers(scratch):
     for each in polled + streams:
         each.until_has("CREATE f", "WRITE f")
         each.close()
+
+
+@pytest.mark.ours
+def test_one_watcher_too_many(scratch, agent_with):
+    agent_with()
+    ids = []
+    for _ in range(4096):
+        (_, each), = must(CREATE, {"path": scratch}, port=OWN_PORT).items()
+        ids.append(each)
+    refused(CREATE, {"path": scratch}, "resource_exhausted", port=OWN_PORT)
+    must(REMOVE, {"watcherId": ids[0]}, port=OWN_PORT)
+    last = Polled(scratch, port=OWN_PORT)
+    write(f"{scratch}/f")
+    last.until_has("CREATE f", "WRITE f")
+
+
+@pytest.fixture
+def fuse(scratch):
+    if os.environ.get("SDK_PRIVATE") != "1" or not os.path.exists("/dev/fuse"):
+        pytest.skip("no mount namespace, or no /dev/fuse")
+    plant(scratch, "tree/fuse/", "tree/d/")
+    with Fuse(f"{scratch}/tree/fuse"):
+        yield f"{scratch}/tree/fuse"
+
+
+def test_network_mount(fuse):
+    both_refuse({"path": fuse}, "invalid_argument", f"cannot watch path on network filesystem: {fuse}")
+
+
+def test_network_mount_that_is_allowed(fuse):
+    for form in Streamed, Polled:
+        form(fuse, allowNetworkMounts=True).close()
+
+
+@pytest.mark.ours
+def test_network_mount_below(fuse, scratch):
+    """It is left out, and the rest is watched."""
+    before = kernel_watches(AGENT)
+    seen = Streamed(f"{scratch}/tree", recursive=True)
+    assert kernel_watches(AGENT) == before + 2
+    write(f"{scratch}/tree/d/f")
+    seen.until_has("CREATE d/f", "WRITE d/f")
+    seen.close()
+    every = Streamed(f"{scratch}/tree", recursive=True, allowNetworkMounts=True)
+    assert kernel_watches(AGENT) >= before + 3
+    every.close()
+    eventually(lambda: kernel_watches(AGENT) == before)
 
 
 @pytest.mark.ours

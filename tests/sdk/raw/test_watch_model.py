@@ -162,9 +162,19 @@ def test_install_of_packages(trees, watch):
 def test_chains_of_directories(trees, watch):
     root, _ = trees
     seen, model = watch(root, recursive=True), Model(root)
-    plant(root, *[f"{n}/a/b/c/d/e/f/g/file" for n in range(500)])
+    plant(root, *[f"{n}/a/b/c/d/e/f/g/file" for n in range(2000)])
     model.follow(seen, root)
+    assert len(model.created) == 18_000
     assert set(model.created.values()) == {1}, "each entry is announced once"
+
+
+def test_burst_of_files(trees, watch):
+    root, _ = trees
+    seen, model = watch(root, recursive=True), Model(root)
+    for n in range(20_000):
+        os.close(os.open(f"{root}/{n}", os.O_CREAT | os.O_WRONLY))
+    model.follow(seen, root)
+    assert model.created == {str(n): 1 for n in range(20_000)}
 
 
 def test_several_writers(trees, watch):
