@@ -107,12 +107,18 @@ def test_unit_of_a_bad_timeout_is_named():
     assert trailers["grpc-message"] == "protocol error: timeout has invalid unit 'x'"
 
 
-@pytest.mark.parametrize("value", ["500m", "500000u", "40000000n", "1S"])
+@pytest.mark.parametrize("value", ["2000m", "2000000u", "2S"])
 def test_timeout_cuts_the_stream_only(value):
     frames, trailers = grpc("Process/Start", envelope(text(1, text(1, "sleep") + text(2, "300"))),
                             {"Grpc-Timeout": value})
     assert trailers["grpc-status"] == "4"
     assert at(frames[0][1], 1, 1, 1) in pids()
+
+
+def test_timeout_in_nanoseconds():
+    frames, trailers = grpc("Process/Start", envelope(text(1, text(1, "sleep") + text(2, "301"))),
+                            {"Grpc-Timeout": "1n"})
+    assert (frames, trailers["grpc-status"]) == ([], "4")
 
 
 def test_timeout_that_does_not_matter():
