@@ -43,7 +43,7 @@ fail_open(const struct file_writer *w, int err, struct status *st)
     if (err == ENOSPC || err == EDQUOT)
         return status_errno(st, RPC_RESOURCE_EXHAUSTED, err,
                             "not enough inodes available: open %s", w->path);
-    return status_errno(st, RPC_INTERNAL, err, "error opening file: open %s",
+    return status_errno(st, RPC_INTERNAL, err, "%s: open %s", w->words->open,
                         w->path);
 }
 
@@ -53,7 +53,7 @@ fail_stat(const struct file_writer *w, int err, struct status *st)
     bool asked = err == ELOOP || err == ENAMETOOLONG;
 
     return status_errno(st, asked ? RPC_INVALID_ARGUMENT : RPC_INTERNAL, err,
-                        "error getting file info: stat %s", w->path);
+                        "%s: stat %s", w->words->look, w->path);
 }
 
 /* The directory part of a path, as it is written; "." for none. */
@@ -79,6 +79,8 @@ ensure_parents(const struct file_writer *w, struct status *st)
         return fail_open(w, ENOMEM, st);
     if (tree_ensure_dirs(dir, w->uid, w->gid, &inner) == 0)
         return 0;
+    if (inner.err == ELOOP || inner.err == ENAMETOOLONG)
+        inner.code = RPC_INVALID_ARGUMENT;
     return status_set(st, inner.code, "error ensuring directories: %s",
                       status_message(&inner));
 }
