@@ -38,6 +38,8 @@ struct post {
     bool last;    /* the slice of that job is the last one */
     struct loop_timer retry;
     int64_t retry_ms;
+    const char *fault; /* the body will never be complete: static words */
+    int fault_status;
 
     struct upload upload;      /* (job) */
     struct buf slice;          /* (job) */
@@ -69,40 +71,86 @@ run_abort(struct job *job)
     upload_abort(&post_of(job)->upload);
 }
 
-static void
-on_aborted(struct job *job)
-{
-    struct post *p = post_of(job);
+static void on_aborted(struct job *job);
 
-    /* Not run only when the agent ends: a new file must vanish even then. */
-    if (job_cancelled(job))
-        upload_abort(&p->upload);
-    post_free(p);
+/* Have a worker undo what is half written; on_aborted() goes on. */
+static void
+start_abort(struct post *p)
+{
+    p->job.run = run_abort;
+    p->job.done = on_aborted;
+    p->running = worker_submit(p->envd->workers, &p->job) == 0;
+    /* No thread to be had, and no place to wait for one: try again. */
+    if (!p->running)
+        loop_timer_set(&p->retry, RETRY_MAX_MS);
 }
 
-/* The exchange is over; what is half written goes away, on a worker. */
+/* The exchange is over. */
 static void
 post_end(struct post *p)
 {
     p->x = NULL;
     if (p->running)
         return; /* its `done` comes here again */
-    if (p->upload.writer.mode == FILE_WRITER_CLOSED) {
+    if (p->upload.writer.mode == FILE_WRITER_CLOSED)
         post_free(p);
-        return;
-    }
-    p->job.run = run_abort;
-    p->job.done = on_aborted;
-    /* No thread to be had, and no place to wait for one: try again. */
-    if (worker_submit(p->envd->workers, &p->job) < 0)
-        loop_timer_set(&p->retry, RETRY_MAX_MS);
+    else
+        start_abort(p);
 }
 
+/* Nothing is half written: say what failed, and what it has cost. */
 static void
 fail(struct post *p, int http_status, const char *text)
 {
-    files_fail(&p->request, p->x, http_status, "%s", text);
+    const char *lost = upload_lost(&p->upload);
+
+    if (lost != NULL)
+        files_fail(&p->request, p->x, http_status,
+                   "%s; the old content of '%s' is lost", text, lost);
+    else
+        files_fail(&p->request, p->x, http_status, "%s", text);
     post_end(p);
+}
+
+static void
+on_aborted(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    p->running = false;
+    /* Not run only when the agent ends: a new file must vanish even then. */
+    if (job_cancelled(job))
+        upload_abort(&p->upload);
+    if (p->x != NULL)
+        fail(p, p->fault_status, p->fault);
+    else
+        post_free(p);
+}
+
+/* Answer with a failure, when what is half written is undone. */
+static void
+give_up(struct post *p, int http_status, const char *text)
+{
+    p->fault = text;
+    p->fault_status = http_status;
+    if (p->running)
+        return; /* its `done` goes on */
+    loop_timer_cancel(&p->retry);
+    if (p->upload.writer.mode == FILE_WRITER_CLOSED)
+        fail(p, http_status, text);
+    else
+        start_abort(p);
+}
+
+static void
+log_unsupported(const struct post *p)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_WARN, "envd"))
+        return;
+    log_operation(&line, p->request.operation_id);
+    log_end(&line, "file metadata is not supported by the file system");
 }
 
 static void
@@ -115,6 +163,8 @@ answer(struct post *p)
         fail(p, 507, "out of memory");
         return;
     }
+    if (p->upload.metadata_unsupported)
+        log_unsupported(p);
     http_add_header(p->x, "Content-Type", "application/json");
     http_reply_buf(p->x, 200, &out);
     files_log(&p->request, 200, NULL);
@@ -148,7 +198,7 @@ start(struct post *p, void (*run)(struct job *job))
     p->job.done = on_slice;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
-        fail(p, 503, "too many file operations");
+        give_up(p, 503, "too many file operations");
 }
 
 /* Give a worker what was received, if it is enough. */
@@ -200,6 +250,8 @@ on_slice(struct job *job)
     p->running = false;
     if (p->x == NULL)
         post_end(p);
+    else if (p->fault != NULL && p->result != UPLOAD_FAILED)
+        give_up(p, p->fault_status, p->fault);
     else
         on_result(p);
 }
@@ -209,14 +261,12 @@ on_opened(struct job *job)
 {
     struct post *p = post_of(job);
 
-    p->running = false;
-    if (p->x == NULL) {
-        post_end(p);
-    } else if (p->result == UPLOAD_FAILED) {
-        fail(p, p->upload.http_status, status_message(&p->upload.st));
-    } else {
-        http_body_resume(p->x);
+    if (p->x == NULL || p->result == UPLOAD_FAILED) {
+        on_slice(job);
+        return;
     }
+    p->running = false;
+    http_body_resume(p->x);
 }
 
 static void
@@ -226,6 +276,8 @@ on_retry(struct loop_timer *t)
 
     if (p->x == NULL)
         post_end(p);
+    else if (p->fault != NULL)
+        give_up(p, p->fault_status, p->fault);
     else
         start(p, run_slice);
 }
@@ -239,7 +291,8 @@ on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
 
     buf_append(&p->filling, data, len);
     if (p->filling.failed) {
-        fail(p, 507, "out of memory");
+        http_body_pause(x);
+        give_up(p, 507, "out of memory");
         return;
     }
     if (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES)
@@ -259,11 +312,11 @@ on_body_end(struct http_exchange *x, void *ctx, int err)
 
     (void)x;
     if (err == -ETIMEDOUT) {
-        fail(p, 408, "error writing file: the body stalled");
+        give_up(p, 408, "error writing file: the body stalled");
     } else if (err == -EBADMSG) {
-        fail(p, 400, "error writing file: malformed chunked encoding");
+        give_up(p, 400, "error writing file: malformed chunked encoding");
     } else if (err != 0) {
-        fail(p, 500, "error writing file: unexpected EOF");
+        give_up(p, 500, "error writing file: unexpected EOF");
     } else {
         p->body_ended = true;
         start_slice(p);
@@ -377,6 +430,20 @@ prepare_upload(struct post *p, const struct media_type *type, bool gzip)
     return r;
 }
 
+static int
+read_headers(struct post *p)
+{
+    SCOPE(status_done) struct status st = {0};
+    int http_status;
+
+    arena_init(&p->upload.arena, LIMIT_UPLOAD_NAMES_BYTES);
+    if (upload_read_headers(&p->upload, http_request(p->x), &st) == 0)
+        return 0;
+    http_status = files_http_status(st.code);
+    files_fail(&p->request, p->x, http_status, "%s", status_message(&st));
+    return -1;
+}
+
 /* All that is checked before the disk is looked at. */
 static int
 prepare(struct post *p)
@@ -388,7 +455,7 @@ prepare(struct post *p)
             0 ||
         read_coding(p, &gzip) < 0 ||
         files_request_user(&p->request, p->envd, p->x) < 0 ||
-        read_content_type(p, &type) < 0)
+        read_headers(p) < 0 || read_content_type(p, &type) < 0)
         return -1;
     return prepare_upload(p, &type, gzip);
 }
