@@ -62,6 +62,7 @@
     X(UPLOAD_FILES, 16384, "files", "of one multipart upload")                 \
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \
+    X(COMPOSE_SOURCES, 16384, "files", "of one compose (400)")                 \
     X(MULTIPART_HEAD_BYTES, 64 * 1024, "bytes", "headers of one part")         \
     X(WATCHERS, 4096, "watchers", "at once (resource_exhausted)")              \
     X(WATCH_NODES, 1024 * 1024, "directories", "watched, of all watchers")     \

@@ -179,6 +179,20 @@ metadata_read_all(int fd, struct arena *arena, struct metadata **ret)
     return read_source(&s, arena, ret);
 }
 
+bool
+metadata_is_all(int fd)
+{
+    const struct source s = {.fd = fd};
+    SCOPE(names_done) struct names n;
+    int r = names_read(&s, &n);
+
+    for (const char *name = n.list; r == 0 && name < n.list + n.len;
+         name += strlen(name) + 1)
+        if (!is_ours(name))
+            return false;
+    return r == 0 || r == -ENOTSUP;
+}
+
 /* ---- writing ------------------------------------------------------------- */
 
 /* The first byte that is not printable ASCII; `len` when there is none. */

@@ -4,6 +4,7 @@
 #ifndef ENVD_FILESYSTEM_METADATA_H
 #define ENVD_FILESYSTEM_METADATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -38,6 +39,9 @@ size_t metadata_read(const char *path, struct arena *arena,
 
 /* The same of an open file, with what metadata_read() leaves out. */
 size_t metadata_read_all(int fd, struct arena *arena, struct metadata **ret);
+
+/* Whether an open file has no other attributes than metadata. */
+bool metadata_is_all(int fd);
 
 /*
  * Whether a client may set these, which have different keys.  Returns 0, or -1
