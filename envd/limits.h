@@ -59,6 +59,8 @@
     X(TRANSFER_SLICE_BYTES, 256 * 1024, "bytes",                               \
       "one read or write of a file")                                           \
     X(TRANSFER_DEVICE_BYTES, 16 * 1024 * 1024, "bytes", "read of a device")    \
+    X(UPLOAD_BUFFERS_BYTES, 2 * 1024 * 1024, "bytes",                          \
+      "shared by the uploads that run, with least slices of 16 KiB")           \
     X(UPLOAD_FILES, 16384, "files", "of one multipart upload")                 \
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \

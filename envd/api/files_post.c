@@ -21,6 +21,9 @@
 #include "loop/loop.h"
 #include "loop/worker.h"
 
+/* What is given to a worker at least, however many uploads run. */
+#define SLICE_MIN_BYTES ((size_t)16 * 1024)
+
 /* How long an upload waits for another one of the same file. */
 #define RETRY_FIRST_MS 2
 #define RETRY_MAX_MS   100
@@ -32,6 +35,7 @@ struct post {
     struct http_exchange *x; /* NULL when it is answered or the client gone */
     struct files_request request;
     struct buf filling; /* what is received */
+    size_t slice_bytes; /* given to a worker at once */
     bool paused;
     bool body_ended;
     bool running; /* a job is under way */
@@ -55,6 +59,7 @@ post_of(struct job *job)
 static void
 post_free(struct post *p)
 {
+    p->envd->uploads--;
     loop_timer_cancel(&p->retry);
     upload_done(&p->upload);
     buf_done(&p->filling);
@@ -201,17 +206,28 @@ start(struct post *p, void (*run)(struct job *job))
         give_up(p, 503, "too many file operations");
 }
 
+/* Two slices each: one is written while the other is received. */
+static void
+set_slice(struct post *p)
+{
+    size_t share = LIMIT_UPLOAD_BUFFERS_BYTES / 2 / p->envd->uploads;
+
+    p->slice_bytes =
+        MIN(MAX(share, SLICE_MIN_BYTES), (size_t)LIMIT_TRANSFER_SLICE_BYTES);
+    http_body_into(p->x, &p->filling, p->slice_bytes);
+}
+
 /* Give a worker what was received, if it is enough. */
 static void
 start_slice(struct post *p)
 {
     struct buf empty = p->slice;
 
-    if (p->running ||
-        (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES && !p->body_ended))
+    if (p->running || (p->filling.len < p->slice_bytes && !p->body_ended))
         return;
     p->slice = p->filling;
     p->filling = empty;
+    set_slice(p);
     p->last = p->body_ended;
     if (p->paused && !p->body_ended) {
         p->paused = false;
@@ -226,7 +242,7 @@ on_result(struct post *p)
 {
     switch (p->result) {
     case UPLOAD_MORE:
-        buf_reset(&p->slice, LIMIT_TRANSFER_SLICE_BYTES * 2);
+        buf_reset(&p->slice, p->slice_bytes);
         start_slice(p);
         break;
     case UPLOAD_DONE:
@@ -289,13 +305,14 @@ on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
 {
     struct post *p = ctx;
 
-    buf_append(&p->filling, data, len);
+    if (data != NULL)
+        buf_append(&p->filling, data, len);
     if (p->filling.failed) {
         http_body_pause(x);
         give_up(p, 507, "out of memory");
         return;
     }
-    if (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES)
+    if (p->filling.len < p->slice_bytes)
         return;
     if (p->running) {
         p->paused = true;
@@ -470,6 +487,7 @@ api_files_post(struct envd *e, struct http_exchange *x)
     };
     struct post *p = xcalloc(1, sizeof(*p));
 
+    e->uploads++;
     p->envd = e;
     p->x = x;
     p->retry_ms = RETRY_FIRST_MS;
@@ -479,6 +497,7 @@ api_files_post(struct envd *e, struct http_exchange *x)
         return;
     }
     http_accept(x, &handler, p);
+    set_slice(p);
     /* A large file is opened first, so that a refusal needs no body. */
     if (!p->upload.multipart && p->upload.gzip == NULL &&
         p->upload.content_length > LIMIT_TRANSFER_SLICE_BYTES) {
