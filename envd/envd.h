@@ -6,6 +6,7 @@
 #define ENVD_ENVD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "connect/call.h"
@@ -52,6 +53,7 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
+    size_t uploads; /* running */
 };
 
 /*

@@ -59,9 +59,12 @@
     X(TRANSFER_SLICE_BYTES, 256 * 1024, "bytes",                               \
       "one read or write of a file")                                           \
     X(TRANSFER_DEVICE_BYTES, 16 * 1024 * 1024, "bytes", "read of a device")    \
+    X(UPLOAD_BUFFERS_BYTES, 2 * 1024 * 1024, "bytes",                          \
+      "shared by the uploads that run, with least slices of 16 KiB")           \
     X(UPLOAD_FILES, 16384, "files", "of one multipart upload")                 \
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \
+    X(COMPOSE_SOURCES, 16384, "files", "of one compose (400)")                 \
     X(MULTIPART_HEAD_BYTES, 64 * 1024, "bytes", "headers of one part")         \
     X(WATCHERS, 4096, "watchers", "at once (resource_exhausted)")              \
     X(WATCH_NODES, 1024 * 1024, "directories", "watched, of all watchers")     \

@@ -43,6 +43,7 @@ static const struct rest_route rest_routes[] = {
     {"/init", "POST", api_init, HTTP_POST, true},
     {"/files", "GET", api_files_get, HTTP_GET, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},
+    {"/files/compose", "POST", api_files_compose, HTTP_POST, false},
 };
 
 /* Paths whose unknown Basic user is refused, known method or not. */

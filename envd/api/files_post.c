@@ -21,6 +21,9 @@
 #include "loop/loop.h"
 #include "loop/worker.h"
 
+/* What is given to a worker at least, however many uploads run. */
+#define SLICE_MIN_BYTES ((size_t)16 * 1024)
+
 /* How long an upload waits for another one of the same file. */
 #define RETRY_FIRST_MS 2
 #define RETRY_MAX_MS   100
@@ -32,12 +35,15 @@ struct post {
     struct http_exchange *x; /* NULL when it is answered or the client gone */
     struct files_request request;
     struct buf filling; /* what is received */
+    size_t slice_bytes; /* given to a worker at once */
     bool paused;
     bool body_ended;
     bool running; /* a job is under way */
     bool last;    /* the slice of that job is the last one */
     struct loop_timer retry;
     int64_t retry_ms;
+    const char *fault; /* the body will never be complete: static words */
+    int fault_status;
 
     struct upload upload;      /* (job) */
     struct buf slice;          /* (job) */
@@ -53,6 +59,7 @@ post_of(struct job *job)
 static void
 post_free(struct post *p)
 {
+    p->envd->uploads--;
     loop_timer_cancel(&p->retry);
     upload_done(&p->upload);
     buf_done(&p->filling);
@@ -69,40 +76,86 @@ run_abort(struct job *job)
     upload_abort(&post_of(job)->upload);
 }
 
-static void
-on_aborted(struct job *job)
-{
-    struct post *p = post_of(job);
+static void on_aborted(struct job *job);
 
-    /* Not run only when the agent ends: a new file must vanish even then. */
-    if (job_cancelled(job))
-        upload_abort(&p->upload);
-    post_free(p);
+/* Have a worker undo what is half written; on_aborted() goes on. */
+static void
+start_abort(struct post *p)
+{
+    p->job.run = run_abort;
+    p->job.done = on_aborted;
+    p->running = worker_submit(p->envd->workers, &p->job) == 0;
+    /* No thread to be had, and no place to wait for one: try again. */
+    if (!p->running)
+        loop_timer_set(&p->retry, RETRY_MAX_MS);
 }
 
-/* The exchange is over; what is half written goes away, on a worker. */
+/* The exchange is over. */
 static void
 post_end(struct post *p)
 {
     p->x = NULL;
     if (p->running)
         return; /* its `done` comes here again */
-    if (p->upload.writer.mode == FILE_WRITER_CLOSED) {
+    if (p->upload.writer.mode == FILE_WRITER_CLOSED)
         post_free(p);
-        return;
-    }
-    p->job.run = run_abort;
-    p->job.done = on_aborted;
-    /* No thread to be had, and no place to wait for one: try again. */
-    if (worker_submit(p->envd->workers, &p->job) < 0)
-        loop_timer_set(&p->retry, RETRY_MAX_MS);
+    else
+        start_abort(p);
 }
 
+/* Nothing is half written: say what failed, and what it has cost. */
 static void
 fail(struct post *p, int http_status, const char *text)
 {
-    files_fail(&p->request, p->x, http_status, "%s", text);
+    const char *lost = upload_lost(&p->upload);
+
+    if (lost != NULL)
+        files_fail(&p->request, p->x, http_status,
+                   "%s; the old content of '%s' is lost", text, lost);
+    else
+        files_fail(&p->request, p->x, http_status, "%s", text);
     post_end(p);
+}
+
+static void
+on_aborted(struct job *job)
+{
+    struct post *p = post_of(job);
+
+    p->running = false;
+    /* Not run only when the agent ends: a new file must vanish even then. */
+    if (job_cancelled(job))
+        upload_abort(&p->upload);
+    if (p->x != NULL)
+        fail(p, p->fault_status, p->fault);
+    else
+        post_free(p);
+}
+
+/* Answer with a failure, when what is half written is undone. */
+static void
+give_up(struct post *p, int http_status, const char *text)
+{
+    p->fault = text;
+    p->fault_status = http_status;
+    if (p->running)
+        return; /* its `done` goes on */
+    loop_timer_cancel(&p->retry);
+    if (p->upload.writer.mode == FILE_WRITER_CLOSED)
+        fail(p, http_status, text);
+    else
+        start_abort(p);
+}
+
+static void
+log_unsupported(const struct post *p)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_WARN, "envd"))
+        return;
+    log_operation(&line, p->request.operation_id);
+    log_end(&line, "file metadata is not supported by the file system");
 }
 
 static void
@@ -115,6 +168,8 @@ answer(struct post *p)
         fail(p, 507, "out of memory");
         return;
     }
+    if (p->upload.metadata_unsupported)
+        log_unsupported(p);
     http_add_header(p->x, "Content-Type", "application/json");
     http_reply_buf(p->x, 200, &out);
     files_log(&p->request, 200, NULL);
@@ -148,7 +203,18 @@ start(struct post *p, void (*run)(struct job *job))
     p->job.done = on_slice;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
-        fail(p, 503, "too many file operations");
+        give_up(p, 503, "too many file operations");
+}
+
+/* Two slices each: one is written while the other is received. */
+static void
+set_slice(struct post *p)
+{
+    size_t share = LIMIT_UPLOAD_BUFFERS_BYTES / 2 / p->envd->uploads;
+
+    p->slice_bytes =
+        MIN(MAX(share, SLICE_MIN_BYTES), (size_t)LIMIT_TRANSFER_SLICE_BYTES);
+    http_body_into(p->x, &p->filling, p->slice_bytes);
 }
 
 /* Give a worker what was received, if it is enough. */
@@ -157,11 +223,11 @@ start_slice(struct post *p)
 {
     struct buf empty = p->slice;
 
-    if (p->running ||
-        (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES && !p->body_ended))
+    if (p->running || (p->filling.len < p->slice_bytes && !p->body_ended))
         return;
     p->slice = p->filling;
     p->filling = empty;
+    set_slice(p);
     p->last = p->body_ended;
     if (p->paused && !p->body_ended) {
         p->paused = false;
@@ -176,7 +242,7 @@ on_result(struct post *p)
 {
     switch (p->result) {
     case UPLOAD_MORE:
-        buf_reset(&p->slice, LIMIT_TRANSFER_SLICE_BYTES * 2);
+        buf_reset(&p->slice, p->slice_bytes);
         start_slice(p);
         break;
     case UPLOAD_DONE:
@@ -200,6 +266,8 @@ on_slice(struct job *job)
     p->running = false;
     if (p->x == NULL)
         post_end(p);
+    else if (p->fault != NULL && p->result != UPLOAD_FAILED)
+        give_up(p, p->fault_status, p->fault);
     else
         on_result(p);
 }
@@ -209,14 +277,12 @@ on_opened(struct job *job)
 {
     struct post *p = post_of(job);
 
-    p->running = false;
-    if (p->x == NULL) {
-        post_end(p);
-    } else if (p->result == UPLOAD_FAILED) {
-        fail(p, p->upload.http_status, status_message(&p->upload.st));
-    } else {
-        http_body_resume(p->x);
+    if (p->x == NULL || p->result == UPLOAD_FAILED) {
+        on_slice(job);
+        return;
     }
+    p->running = false;
+    http_body_resume(p->x);
 }
 
 static void
@@ -226,6 +292,8 @@ on_retry(struct loop_timer *t)
 
     if (p->x == NULL)
         post_end(p);
+    else if (p->fault != NULL)
+        give_up(p, p->fault_status, p->fault);
     else
         start(p, run_slice);
 }
@@ -237,12 +305,14 @@ on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
 {
     struct post *p = ctx;
 
-    buf_append(&p->filling, data, len);
+    if (data != NULL)
+        buf_append(&p->filling, data, len);
     if (p->filling.failed) {
-        fail(p, 507, "out of memory");
+        http_body_pause(x);
+        give_up(p, 507, "out of memory");
         return;
     }
-    if (p->filling.len < LIMIT_TRANSFER_SLICE_BYTES)
+    if (p->filling.len < p->slice_bytes)
         return;
     if (p->running) {
         p->paused = true;
@@ -259,11 +329,11 @@ on_body_end(struct http_exchange *x, void *ctx, int err)
 
     (void)x;
     if (err == -ETIMEDOUT) {
-        fail(p, 408, "error writing file: the body stalled");
+        give_up(p, 408, "error writing file: the body stalled");
     } else if (err == -EBADMSG) {
-        fail(p, 400, "error writing file: malformed chunked encoding");
+        give_up(p, 400, "error writing file: malformed chunked encoding");
     } else if (err != 0) {
-        fail(p, 500, "error writing file: unexpected EOF");
+        give_up(p, 500, "error writing file: unexpected EOF");
     } else {
         p->body_ended = true;
         start_slice(p);
@@ -377,6 +447,20 @@ prepare_upload(struct post *p, const struct media_type *type, bool gzip)
     return r;
 }
 
+static int
+read_headers(struct post *p)
+{
+    SCOPE(status_done) struct status st = {0};
+    int http_status;
+
+    arena_init(&p->upload.arena, LIMIT_UPLOAD_NAMES_BYTES);
+    if (upload_read_headers(&p->upload, http_request(p->x), &st) == 0)
+        return 0;
+    http_status = files_http_status(st.code);
+    files_fail(&p->request, p->x, http_status, "%s", status_message(&st));
+    return -1;
+}
+
 /* All that is checked before the disk is looked at. */
 static int
 prepare(struct post *p)
@@ -388,7 +472,7 @@ prepare(struct post *p)
             0 ||
         read_coding(p, &gzip) < 0 ||
         files_request_user(&p->request, p->envd, p->x) < 0 ||
-        read_content_type(p, &type) < 0)
+        read_headers(p) < 0 || read_content_type(p, &type) < 0)
         return -1;
     return prepare_upload(p, &type, gzip);
 }
@@ -403,6 +487,7 @@ api_files_post(struct envd *e, struct http_exchange *x)
     };
     struct post *p = xcalloc(1, sizeof(*p));
 
+    e->uploads++;
     p->envd = e;
     p->x = x;
     p->retry_ms = RETRY_FIRST_MS;
@@ -412,6 +497,7 @@ api_files_post(struct envd *e, struct http_exchange *x)
         return;
     }
     http_accept(x, &handler, p);
+    set_slice(p);
     /* A large file is opened first, so that a refusal needs no body. */
     if (!p->upload.multipart && p->upload.gzip == NULL &&
         p->upload.content_length > LIMIT_TRANSFER_SLICE_BYTES) {

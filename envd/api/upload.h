@@ -7,6 +7,7 @@
 #ifndef ENVD_API_UPLOAD_H
 #define ENVD_API_UPLOAD_H
 
+#include <sha2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,15 +21,18 @@
 #include "http/quoted_printable.h"
 
 struct gzip_inflate;
+struct http_request;
 struct job;
 
 /* A file that was stored. */
 struct upload_file {
-    const char *path; /* resolved; in the arena */
-    uint64_t hash;    /* of the path */
+    const char *path;          /* resolved; in the arena */
+    uint64_t hash;             /* of the path */
+    struct metadata *metadata; /* as it has it now; in the arena */
+    size_t metadata_count;
 };
 
-/* An upload; the first group is set by upload_init(). */
+/* An upload; set the first group, zero the rest. */
 struct upload {
     struct str path;  /* of the query, absent when the parts name theirs */
     const char *user; /* these are borrowed */
@@ -38,6 +42,11 @@ struct upload {
     gid_t gid;
     int64_t content_length; /* of the request; -1 when it is chunked */
     bool multipart;
+    struct arena arena;        /* limited; of the metadata and what is stored */
+    struct metadata *metadata; /* for each file; upload_read_headers() */
+    size_t metadata_count;
+    bool checked; /* the content shall have a SHA-256, `wanted` */
+    uint8_t wanted[SHA256_DIGEST_LENGTH];
 
     struct gzip_inflate *gzip; /* NULL: the body is as it is */
     uint8_t *inflated;         /* what came out of it last */
@@ -55,8 +64,9 @@ struct upload {
     bool committing;    /* it is complete, but another upload has it */
     bool raw_done;      /* the file of a raw body is stored */
     struct file_writer writer;
+    SHA2_CTX digest;           /* of the content so far, where it is checked */
+    bool metadata_unsupported; /* some file's file system left it out */
 
-    struct arena arena; /* of the paths of stored files */
     struct upload_file *files;
     size_t file_count;
     size_t file_room;
@@ -75,12 +85,20 @@ struct upload {
  */
 int upload_init(struct upload *u, struct str boundary, bool gzip);
 
+/*
+ * Read the headers that say what each file gets: X-Metadata-* and
+ * X-Envd-Sha256.  Returns 0, or -1 with `st` for an answer of 400.
+ * Context: loop.
+ */
+int upload_read_headers(struct upload *u, const struct http_request *r,
+                        struct status *st);
+
 /* How far an upload got. */
 enum upload_result {
-    UPLOAD_MORE, /* all of the slice is taken */
-    UPLOAD_DONE, /* the body is complete and stored */
-    UPLOAD_BUSY, /* another upload has the file: call again later */
-    UPLOAD_FAILED,
+    UPLOAD_MORE,   /* all of the slice is taken */
+    UPLOAD_DONE,   /* the body is complete and stored */
+    UPLOAD_BUSY,   /* another upload has the file: call again later */
+    UPLOAD_FAILED, /* and given up, as by upload_abort() */
 };
 
 /*
@@ -101,6 +119,9 @@ enum upload_result upload_open(struct upload *u);
 
 /* Give up what is being written.  Context: worker. */
 void upload_abort(struct upload *u);
+
+/* The file whose old content went with a failed upload, or NULL. */
+const char *upload_lost(const struct upload *u);
 
 /* Free; after upload_abort() or UPLOAD_DONE.  Context: loop. */
 void upload_done(struct upload *u);

@@ -8,18 +8,36 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `held` */
 static LIST_HEAD(, file_claim) held = LIST_HEAD_INITIALIZER(held);
 
-bool
-file_claim_take(struct file_claim *claim, dev_t dev, ino_t ino)
+/* The claim on an inode, or NULL.  The lock is held. */
+static const struct file_claim *
+find(dev_t dev, ino_t ino)
 {
     const struct file_claim *other;
 
-    if (claim->held)
-        return true;
-    (void)pthread_mutex_lock(&lock);
     LIST_FOREACH (other, &held, link)
         if (other->ino == ino && other->dev == dev)
             break;
-    if (other == NULL) {
+    return other;
+}
+
+bool
+file_claim_is_held(dev_t dev, ino_t ino)
+{
+    bool found;
+
+    (void)pthread_mutex_lock(&lock);
+    found = find(dev, ino) != NULL;
+    (void)pthread_mutex_unlock(&lock);
+    return found;
+}
+
+bool
+file_claim_take(struct file_claim *claim, dev_t dev, ino_t ino)
+{
+    if (claim->held)
+        return true;
+    (void)pthread_mutex_lock(&lock);
+    if (find(dev, ino) == NULL) {
         *claim = (struct file_claim){.dev = dev, .ino = ino, .held = true};
         LIST_INSERT_HEAD(&held, claim, link);
     }

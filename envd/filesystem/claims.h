@@ -27,6 +27,9 @@ struct file_claim {
  */
 bool file_claim_take(struct file_claim *claim, dev_t dev, ino_t ino);
 
+/* Whether a writer has an inode just now.  Context: any. */
+bool file_claim_is_held(dev_t dev, ino_t ino);
+
 /* Give it up; nothing happens when it is not held.  Context: any. */
 void file_claim_drop(struct file_claim *claim);
 

@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -24,6 +27,7 @@
 struct copy {
     int from_fd;
     int to_fd;
+    off_t shift; /* from a place in the one to that in the other */
     const atomic_bool *cancel;
     bool by_hand; /* the kernel does not copy between these two */
     char *buffer; /* LIMIT_TRANSFER_SLICE_BYTES, made when needed */
@@ -51,8 +55,8 @@ copy_by_hand(struct copy *c, off_t at, size_t len)
     if (got < 0)
         return -errno;
     while (done < got) {
-        ssize_t n =
-            pwrite(c->to_fd, c->buffer + done, (size_t)(got - done), at + done);
+        ssize_t n = pwrite(c->to_fd, c->buffer + done, (size_t)(got - done),
+                           at + c->shift + done);
 
         if (n < 0 && errno != EINTR)
             return -errno;
@@ -66,7 +70,7 @@ static ssize_t
 copy_slice(struct copy *c, off_t at, size_t len)
 {
     off_t in = at;
-    off_t out = at;
+    off_t out = at + c->shift;
     ssize_t n;
 
     len = MIN(len, (size_t)16 * LIMIT_TRANSFER_SLICE_BYTES);
@@ -82,36 +86,36 @@ copy_slice(struct copy *c, off_t at, size_t len)
     return copy_by_hand(c, at, len);
 }
 
-/* Copy the bytes from `at` to `end`, or to the end of the file if it is less */
+/*
+ * Copy the bytes from *at, which is advanced, to `end`, or to the end of the
+ * file if it is less.
+ */
 static int
-copy_range(struct copy *c, off_t at, off_t end)
+copy_range(struct copy *c, off_t *at, off_t end)
 {
-    while (at < end) {
+    while (*at < end) {
         ssize_t n;
 
         if (atomic_load_explicit(c->cancel, memory_order_relaxed))
             return -ECANCELED;
-        n = copy_slice(c, at, (size_t)(end - at));
+        n = copy_slice(c, *at, (size_t)(end - *at));
         if (n < 0)
             return (int)n;
         if (n == 0)
             break;
-        at += n;
+        *at += n;
     }
     return 0;
 }
 
-int
-copy_file_content(int from_fd, int to_fd, const atomic_bool *cancel)
+/* Copy `size` bytes, but for the holes in them. */
+static int
+copy_data(struct copy *c, off_t size)
 {
-    SCOPE(copy_done) struct copy c = {from_fd, to_fd, cancel, false, NULL};
-    off_t size = lseek(from_fd, 0, SEEK_END);
     off_t at = 0;
 
-    if (size < 0)
-        return -errno;
     while (at < size) {
-        off_t start = lseek(from_fd, at, SEEK_DATA);
+        off_t start = lseek(c->from_fd, at, SEEK_DATA);
         off_t end;
         int r;
 
@@ -119,15 +123,47 @@ copy_file_content(int from_fd, int to_fd, const atomic_bool *cancel)
             break;
         if (start < 0)
             start = at;
-        end = lseek(from_fd, start, SEEK_HOLE);
+        end = lseek(c->from_fd, start, SEEK_HOLE);
         if (end < 0)
             end = size;
-        r = copy_range(&c, start, end);
+        at = end;
+        r = copy_range(c, &start, end);
         if (r < 0)
             return r;
-        at = end;
     }
-    return ftruncate(to_fd, size) < 0 ? -errno : 0;
+    return ftruncate(c->to_fd, size + c->shift) < 0 ? -errno : 0;
+}
+
+int
+copy_file_content(int from_fd, int to_fd, const atomic_bool *cancel)
+{
+    SCOPE(copy_done)
+    struct copy c = {.from_fd = from_fd, .to_fd = to_fd, .cancel = cancel};
+    off_t size = lseek(from_fd, 0, SEEK_END);
+
+    return size < 0 ? -errno : copy_data(&c, size);
+}
+
+int
+copy_file_append(int from_fd, int to_fd, off_t at, const atomic_bool *cancel,
+                 off_t *ret_end)
+{
+    SCOPE(copy_done)
+    struct copy c = {
+        .from_fd = from_fd, .to_fd = to_fd, .shift = at, .cancel = cancel};
+    const struct file_clone_range range = {.src_fd = from_fd,
+                                           .dest_offset = (uint64_t)at};
+    off_t end = lseek(from_fd, 0, SEEK_END);
+    int r = 0;
+
+    if (end < 0)
+        return -errno;
+    if (end > 0 && ioctl(to_fd, FICLONERANGE, &range) < 0)
+        r = copy_data(&c, end);
+    if (r == 0)
+        r = copy_range(&c, &end, INT64_MAX - at);
+    *ret_end = at + end;
+    return r;
 }
 
 /* 0 for success and for what a file system may refuse to take, else -errno. */

@@ -5,6 +5,7 @@
 #define ENVD_FILESYSTEM_COPY_FILE_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 struct statx;
 
@@ -13,6 +14,16 @@ struct statx;
  * holes.  Returns 0, -ECANCELED or -errno.  Context: worker.
  */
 int copy_file_content(int from_fd, int to_fd, const atomic_bool *cancel);
+
+/*
+ * The same behind the first `at` bytes of a file that ends there, sharing
+ * blocks where the file system can, and to the end of what may have no size
+ * or grow.
+ *
+ * ret_end  on success where the copy ends
+ */
+int copy_file_append(int from_fd, int to_fd, off_t at,
+                     const atomic_bool *cancel, off_t *ret_end);
 
 /*
  * Give `to_fd` the owner, extended attributes, mode and times of `from_fd`,

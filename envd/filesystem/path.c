@@ -126,6 +126,17 @@ path_dir(const char *path)
 }
 
 char *
+path_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct str dir = STR(".");
+
+    if (slash != NULL)
+        dir = (struct str){path, MAX((size_t)(slash - path), (size_t)1)};
+    return str_dup(dir);
+}
+
+char *
 path_base(const char *path)
 {
     struct str all = str_from(path);

@@ -49,6 +49,12 @@ char *path_join(const char *dir, const char *name);
 char *path_dir(const char *path);
 
 /*
+ * The directory part as it is written, `.` for none: what the kernel looks the
+ * last component up in.  As path_clean(), but not cleaned.
+ */
+char *path_parent(const char *path);
+
+/*
  * The last component, trailing slashes ignored; `/` for the root.  NULL when
  * memory is exhausted.  The caller frees it.
  */

@@ -110,20 +110,24 @@ copy_some(int stage_fd, int to_fd, off_t at, size_t len)
 }
 
 int
-stage_move(int stage_fd, int to_fd, int64_t len)
+stage_move(int stage_fd, int to_fd, int64_t len, int64_t *ret_moved)
 {
     off_t at = 0;
     off_t cut = 0;
 
+    *ret_moved = 0;
     if (len == 0)
         return 0;
-    if (ioctl(to_fd, FICLONE, stage_fd) == 0)
+    if (ioctl(to_fd, FICLONE, stage_fd) == 0) {
+        *ret_moved = len;
         return 0;
+    }
     while (at < len) {
         ssize_t n = copy_some(stage_fd, to_fd, at, (size_t)(len - at));
 
         if (n > 0) {
             at += n;
+            *ret_moved = at;
             continue;
         }
         /* Free what is copied, and try again once per progress made. */

@@ -21,9 +21,11 @@ int stage_open(int dir_fd);
  * where the file system can.  When there is no room for a second copy, what is
  * copied is cut out of the stage.  What `to_fd` holds beyond stays.
  *
- * Returns 0 or -errno; after a failure the content of `to_fd` is mixed, unless
- * it is -ENOSPC or -EDQUOT and nothing could be freed.  Context: worker.
+ * ret_moved  bytes of `to_fd` that are those of the stage: the content is mixed
+ *            after a failure, unless it is 0
+ *
+ * Returns 0 or -errno.  Context: worker.
  */
-int stage_move(int stage_fd, int to_fd, int64_t len);
+int stage_move(int stage_fd, int to_fd, int64_t len, int64_t *ret_moved);
 
 #endif

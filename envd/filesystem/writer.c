@@ -12,9 +12,11 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/copy_file.h"
 #include "filesystem/stage.h"
 #include "filesystem/transfer.h"
 #include "filesystem/virtual.h"
+#include "filesystem/writer_metadata.h"
 #include "filesystem/writer_open.h"
 #include "limits.h"
 
@@ -41,7 +43,7 @@ fail_write(const struct file_writer *w, int err, struct status *st)
 {
     if (is_full(err))
         return fail_full(w, st);
-    return status_errno(st, RPC_INTERNAL, err, "error writing file: write %s",
+    return status_errno(st, RPC_INTERNAL, err, "%s: write %s", w->words->write,
                         w->path);
 }
 
@@ -57,6 +59,13 @@ change_owner(struct file_writer *w, struct status *st)
         return 0;
     return status_errno(st, RPC_INTERNAL, errno,
                         "error changing file ownership: chown %s", w->path);
+}
+
+/* Make the file with the name ready for its new content. */
+static int
+take_over(struct file_writer *w, struct status *st)
+{
+    return change_owner(w, st) < 0 ? -1 : writer_set_metadata(w, st);
 }
 
 static bool
@@ -86,30 +95,73 @@ old_bytes(const struct file_writer *w)
     return w->mode == FILE_WRITER_DIRECT ? (int64_t)w->old.st_blocks * 512 : 0;
 }
 
+/* Make room for what is announced.  Returns 0 also where there is no way to
+ * do that, else the errno that the writing would end with. */
+static int
+reserve(const struct file_writer *w, int fd)
+{
+    if (w->size_expected <= 0 ||
+        fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, w->size_expected) == 0)
+        return 0;
+    return is_full(errno) || errno == EFBIG ? errno : 0;
+}
+
 /* Prepare to write over the old content. */
 static int
 choose_direct(struct file_writer *w, struct status *st)
 {
     w->mode = FILE_WRITER_DIRECT;
-    return change_owner(w, st);
+    return take_over(w, st);
+}
+
+/* There is no room for a second copy: is there if the old one goes? */
+static int
+choose_for_want_of_room(struct file_writer *w, int err, struct status *st)
+{
+    off_t end = (w->old.st_size + 4095) & ~(off_t)4095;
+
+    if (w->keep_old || !claim(w))
+        return fail_write(w, err, st);
+    err = reserve(w, w->fd);
+    if (err == 0)
+        return choose_direct(w, st);
+    /* Some file systems keep the part that they found room for. */
+    (void)!fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end,
+                     w->size_expected);
+    return fail_write(w, err, st);
+}
+
+/* Open a stage in the directory that holds the file's name, or -1. */
+static int
+stage_beside(const char *path)
+{
+    SCOPE(fd_close) int dir_fd = -1;
+    SCOPE(scope_free) char *real = realpath(path, NULL);
+    char *slash = real != NULL ? strrchr(real, '/') : NULL;
+
+    if (slash == NULL)
+        return -1;
+    slash[slash == real ? 1 : 0] = '\0';
+    dir_fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return dir_fd >= 0 ? MAX(stage_open(dir_fd), -1) : -1;
 }
 
 /* Gather beside the old content; over it when that cannot be done. */
 static int
 choose_stage(struct file_writer *w, struct status *st)
 {
-    SCOPE(fd_close) int dir_fd = -1;
-    SCOPE(scope_free) char *real = realpath(w->path, NULL);
-    char *slash = real != NULL ? strrchr(real, '/') : NULL;
+    int err;
 
-    if (slash != NULL) {
-        slash[slash == real ? 1 : 0] = '\0';
-        dir_fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    }
-    w->stage_fd = dir_fd >= 0 ? stage_open(dir_fd) : -1;
-    if (w->stage_fd < 0) {
-        w->stage_fd = -1;
+    w->stage_fd = stage_beside(w->path);
+    if (w->stage_fd < 0 && w->keep_old)
+        return status_set(st, RPC_INTERNAL, "%s: no place beside %s",
+                          w->words->open, w->path);
+    if (w->stage_fd < 0)
         return choose_direct(w, st);
+    err = reserve(w, w->stage_fd);
+    if (err != 0) {
+        fd_close(&w->stage_fd);
+        return choose_for_want_of_room(w, err, st);
     }
     w->mode = FILE_WRITER_STAGED;
     return 0;
@@ -124,10 +176,12 @@ choose_whole(struct file_writer *w, struct status *st)
 {
     if (!claim(w))
         return choose_stage(w, st);
-    if (w->size_expected > old_bytes(w) &&
-        fallocate(w->fd, FALLOC_FL_KEEP_SIZE, 0, w->size_expected) < 0 &&
-        is_full(errno))
-        return fail_full(w, st);
+    if (w->size_expected > old_bytes(w)) {
+        int err = reserve(w, w->fd);
+
+        if (err != 0)
+            return fail_write(w, err, st);
+    }
     return choose_direct(w, st);
 }
 
@@ -137,12 +191,12 @@ choose_over_old(struct file_writer *w, bool whole, struct status *st)
     if (!S_ISREG(w->old.st_mode))
         return choose_direct(w, st);
     w->is_virtual = w->old.st_blocks == 0 && virtual_file(w->fd);
-    if (w->is_virtual)
+    if (w->is_virtual && !w->keep_old)
         return choose_direct(w, st);
     if (whole)
         return choose_whole(w, st);
-    if (w->size_expected > 0 && room(w) < w->size_expected && claim(w))
-        return choose_direct(w, st);
+    if (w->size_expected > 0 && room(w) < w->size_expected)
+        return choose_for_want_of_room(w, ENOSPC, st);
     return choose_stage(w, st);
 }
 
@@ -150,6 +204,7 @@ static int
 choose_mode(struct file_writer *w, bool whole, struct status *st)
 {
     bool large = w->size_expected > LIMIT_TRANSFER_SLICE_BYTES;
+    int err;
 
     if (large && S_ISREG(w->old.st_mode) &&
         room(w) < w->size_expected - old_bytes(w))
@@ -159,23 +214,34 @@ choose_mode(struct file_writer *w, bool whole, struct status *st)
         /* Somebody may have opened the name meanwhile and claimed it. */
         if (!claim(w))
             return choose_stage(w, st);
-        return change_owner(w, st);
+        break;
     case FILE_WRITER_REPLACED:
-        return change_owner(w, st);
+        break;
     case FILE_WRITER_CLOSED:
     case FILE_WRITER_STAGED:
     case FILE_WRITER_DIRECT:
-        break;
+        return choose_over_old(w, whole, st);
     }
-    return choose_over_old(w, whole, st);
+    err = large ? reserve(w, w->fd) : 0;
+    return err != 0 ? fail_write(w, err, st) : take_over(w, st);
 }
 
 int
 file_writer_open(struct file_writer *w, bool whole, struct status *st)
 {
+    static const struct file_writer_words upload = {
+        .look = "error getting file info",
+        .open = "error opening file",
+        .write = "error writing file",
+    };
+
     w->fd = -1;
     w->stage_fd = -1;
     w->dir_fd = -1;
+    w->lost = false;
+    w->metadata_unsupported = false;
+    if (w->words == NULL)
+        w->words = &upload;
     if (writer_open_target(w, st) == 0 && choose_mode(w, whole, st) == 0)
         return 0;
     file_writer_abort(w);
@@ -184,6 +250,17 @@ file_writer_open(struct file_writer *w, bool whole, struct status *st)
 
 /* ---- bytes --------------------------------------------------------------- */
 
+/* The stage could be moved in part only: that part is over the old content. */
+static int
+fail_move(struct file_writer *w, int err, int64_t moved, struct status *st)
+{
+    if (moved > 0 && w->mode == FILE_WRITER_STAGED) {
+        w->mode = FILE_WRITER_DIRECT;
+        w->written = moved;
+    }
+    return fail_write(w, err, st);
+}
+
 /*
  * The stage has filled the disk: put it over the old content, whose blocks are
  * then used, and go on there.
@@ -191,17 +268,21 @@ file_writer_open(struct file_writer *w, bool whole, struct status *st)
 static int
 leave_stage(struct file_writer *w, struct status *st)
 {
+    int64_t moved;
     int r;
 
-    if (w->old.st_blocks == 0 || !claim(w))
+    if (w->keep_old || w->old.st_blocks == 0 || !claim(w))
         return fail_full(w, st);
-    r = stage_move(w->stage_fd, w->fd, w->written);
-    fd_close(&w->stage_fd);
-    if (choose_direct(w, st) < 0)
+    if (take_over(w, st) < 0)
         return -1;
-    if (r == 0 && lseek(w->fd, w->written, SEEK_SET) < 0)
-        r = -errno;
-    return r < 0 ? fail_write(w, -r, st) : 0;
+    r = stage_move(w->stage_fd, w->fd, w->written, &moved);
+    if (r < 0)
+        return fail_move(w, -r, moved, st);
+    w->mode = FILE_WRITER_DIRECT;
+    fd_close(&w->stage_fd);
+    if (lseek(w->fd, w->written, SEEK_SET) < 0)
+        return fail_write(w, errno, st);
+    return 0;
 }
 
 int
@@ -228,12 +309,25 @@ file_writer_write(struct file_writer *w, const void *data, size_t len,
     return 0;
 }
 
+int
+file_writer_copy(struct file_writer *w, int from_fd, const atomic_bool *cancel)
+{
+    int to_fd = w->mode == FILE_WRITER_STAGED ? w->stage_fd : w->fd;
+    off_t end;
+    int r = copy_file_append(from_fd, to_fd, w->written, cancel, &end);
+
+    if (r == 0)
+        w->written = end;
+    return r;
+}
+
 /* ---- the end ------------------------------------------------------------- */
 
 static void
 release(struct file_writer *w)
 {
     file_claim_drop(&w->claim);
+    writer_forget_metadata(w);
     fd_close(&w->fd);
     fd_close(&w->stage_fd);
     fd_close(&w->dir_fd);
@@ -284,6 +378,7 @@ commit_replacement(struct file_writer *w, struct status *st)
 static int
 commit_stage(struct file_writer *w, struct status *st)
 {
+    int64_t moved;
     int r;
 
     if (!claim(w))
@@ -295,11 +390,11 @@ commit_stage(struct file_writer *w, struct status *st)
         if (r != 0)
             return r;
     }
-    if (change_owner(w, st) < 0)
+    if (take_over(w, st) < 0)
         return -1;
-    r = stage_move(w->stage_fd, w->fd, w->written);
+    r = stage_move(w->stage_fd, w->fd, w->written, &moved);
     if (r < 0)
-        return fail_write(w, -r, st);
+        return fail_move(w, -r, moved, st);
     if (w->mode == FILE_WRITER_REPLACED)
         return commit_replacement(w, st);
     return cut_rest(w, st);
@@ -361,6 +456,8 @@ remove_name(const struct file_writer *w)
 void
 file_writer_abort(struct file_writer *w)
 {
+    bool direct = w->mode == FILE_WRITER_DIRECT && w->written > 0;
+
     switch (w->mode) {
     case FILE_WRITER_CREATED:
         remove_name(w);
@@ -369,11 +466,15 @@ file_writer_abort(struct file_writer *w)
         (void)unlinkat(w->dir_fd, w->temp, 0);
         break;
     case FILE_WRITER_DIRECT:
-        /* Rather a stump than new content that goes over into old. */
-        if (w->written > 0 && S_ISREG(w->old.st_mode) && !w->is_virtual)
-            (void)!ftruncate(w->fd, w->written);
-        break;
     case FILE_WRITER_STAGED:
+        if (!direct) {
+            writer_restore_metadata(w);
+        } else if (S_ISREG(w->old.st_mode) && !w->is_virtual) {
+            /* Rather a stump than new content that goes over into old. */
+            (void)!ftruncate(w->fd, w->written);
+            w->lost = w->old.st_size > 0;
+        }
+        break;
     case FILE_WRITER_CLOSED:
         break;
     }

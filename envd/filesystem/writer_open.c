@@ -43,7 +43,7 @@ fail_open(const struct file_writer *w, int err, struct status *st)
     if (err == ENOSPC || err == EDQUOT)
         return status_errno(st, RPC_RESOURCE_EXHAUSTED, err,
                             "not enough inodes available: open %s", w->path);
-    return status_errno(st, RPC_INTERNAL, err, "error opening file: open %s",
+    return status_errno(st, RPC_INTERNAL, err, "%s: open %s", w->words->open,
                         w->path);
 }
 
@@ -53,32 +53,22 @@ fail_stat(const struct file_writer *w, int err, struct status *st)
     bool asked = err == ELOOP || err == ENAMETOOLONG;
 
     return status_errno(st, asked ? RPC_INVALID_ARGUMENT : RPC_INTERNAL, err,
-                        "error getting file info: stat %s", w->path);
+                        "%s: stat %s", w->words->look, w->path);
 }
 
-/* The directory part of a path, as it is written; "." for none. */
-static char *
-parent_of(const char *path)
+int
+writer_ensure_parents(const char *path, uid_t uid, gid_t gid, struct status *st)
 {
-    const char *slash = strrchr(path, '/');
-    struct str dir = STR(".");
-
-    if (slash != NULL)
-        dir = (struct str){path, MAX((size_t)(slash - path), (size_t)1)};
-    return str_dup(dir);
-}
-
-static int
-ensure_parents(const struct file_writer *w, struct status *st)
-{
-    SCOPE(scope_free) char *parent = parent_of(w->path);
+    SCOPE(scope_free) char *parent = path_parent(path);
     SCOPE(scope_free) char *dir = parent != NULL ? path_clean(parent) : NULL;
     SCOPE(status_done) struct status inner = {0};
 
     if (dir == NULL)
-        return fail_open(w, ENOMEM, st);
-    if (tree_ensure_dirs(dir, w->uid, w->gid, &inner) == 0)
+        return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    if (tree_ensure_dirs(dir, uid, gid, &inner) == 0)
         return 0;
+    if (inner.err == ELOOP || inner.err == ENAMETOOLONG)
+        inner.code = RPC_INVALID_ARGUMENT;
     return status_set(st, inner.code, "error ensuring directories: %s",
                       status_message(&inner));
 }
@@ -87,7 +77,7 @@ ensure_parents(const struct file_writer *w, struct status *st)
 static int
 keep_name(struct file_writer *w, const char *path)
 {
-    SCOPE(scope_free) char *dir = parent_of(path);
+    SCOPE(scope_free) char *dir = path_parent(path);
     const char *slash = strrchr(path, '/');
 
     fd_close(&w->dir_fd);
@@ -114,7 +104,7 @@ follow_dangling(const struct file_writer *w, char **path)
     if (len < 0)
         return errno == EINVAL || errno == ENOENT ? AGAIN : -errno;
     target[len] = '\0';
-    dir = parent_of(*path);
+    dir = path_parent(*path);
     if (dir == NULL)
         return -ENOMEM;
     /* Not cleaned: `..` behind a link is for the kernel to follow. */
@@ -184,7 +174,7 @@ open_other(struct file_writer *w, int err, struct status *st)
 {
     struct stat info;
 
-    if (ensure_parents(w, st) < 0)
+    if (writer_ensure_parents(w->path, w->uid, w->gid, st) < 0)
         return -1;
     if (stat(w->path, &info) < 0)
         return errno == ENOENT ? create(w, st) : fail_stat(w, errno, st);

@@ -1,8 +1,10 @@
 /*
- * The first half of writing a file: opening or making it.  For writer.c only.
+ * The first half of writing a file: opening or making it.  For writing only.
  */
 #ifndef ENVD_FILESYSTEM_WRITER_OPEN_H
 #define ENVD_FILESYSTEM_WRITER_OPEN_H
+
+#include <sys/types.h>
 
 #include "base/status.h"
 
@@ -15,5 +17,12 @@ struct file_writer;
  * Returns 0 or -1 with `st`.  Context: worker.
  */
 int writer_open_target(struct file_writer *w, struct status *st);
+
+/*
+ * Make the missing parents of a path, 0755 and owned by uid:gid.  Returns 0 or
+ * -1 with `st` (`error ensuring directories: …`).
+ */
+int writer_ensure_parents(const char *path, uid_t uid, gid_t gid,
+                          struct status *st);
 
 #endif

@@ -70,6 +70,9 @@ struct http_exchange {
     int64_t answer_left; /* bytes of the answer's body to come; -1 unknown */
     size_t piece_at;     /* where the open piece begins in the output */
     int body_err;        /* why the body will never be complete, 0 */
+    struct buf *into;    /* the handler's, for the body; NULL: it has none */
+    size_t into_max;     /* bytes */
+    size_t into_news;    /* appended and not yet told */
 
     bool http_1_0;
     bool expect_continue; /* the client waits for 100 */

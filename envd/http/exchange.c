@@ -63,6 +63,13 @@ http_body_pause(struct http_exchange *x)
 }
 
 void
+http_body_into(struct http_exchange *x, struct buf *into, size_t max)
+{
+    x->into = into;
+    x->into_max = max;
+}
+
+void
 http_body_allow_silence(struct http_exchange *x)
 {
     x->silence_ok = true;
@@ -73,9 +80,15 @@ static bool
 exchange_step_body(struct http_conn *c)
 {
     struct http_exchange *x = &c->x;
+    size_t news = x->into_news;
     struct str piece;
     int r;
 
+    if (news > 0) {
+        x->into_news = 0;
+        x->handler->on_body(x, x->ctx, NULL, news);
+        return true;
+    }
     if (c->body_done || x->body_err != 0) {
         x->body_told = true;
         x->handler->on_body_end(x, x->ctx, c->body_done ? 0 : x->body_err);

@@ -100,6 +100,15 @@ void http_body_resume(struct http_exchange *x);
 void http_body_pause(struct http_exchange *x);
 
 /*
+ * Have the body gathered in `into` (borrowed, until the exchange ends), where
+ * it is received without a copy if its framing allows that: on_body is then
+ * called with `data` NULL behind each `len` bytes that were appended, and with
+ * `data` for those that the handler has to append itself.  No more is received
+ * into it than makes `max` bytes.
+ */
+void http_body_into(struct http_exchange *x, struct buf *into, size_t max);
+
+/*
  * The body may be silent for as long as it likes (the input of a terminal):
  * no -ETIMEDOUT while it is awaited.
  */

@@ -34,16 +34,42 @@ conn_input_keep(struct http_conn *c)
     return true;
 }
 
+/* Room in the handler's own buffer, when all that comes next is body. */
+static size_t
+room_of_handler(const struct http_conn *c)
+{
+    const struct http_exchange *x = &c->x;
+
+    if (c->phase != CONN_EXCHANGE || x->into == NULL || c->chunks != NULL ||
+        c->at.len > 0 || c->body_left <= 0 || x->into->len >= x->into_max)
+        return 0;
+    return MIN(x->into_max - x->into->len, (uint64_t)c->body_left);
+}
+
+/* Bytes for the handler have been received into its buffer. */
+static void
+give_handler(struct http_conn *c, size_t len)
+{
+    buf_commit(c->x.into, len);
+    c->x.into_news += len;
+    c->body_left -= (int64_t)len;
+    c->body_done = c->body_left == 0;
+}
+
 int
 conn_receive(struct http_conn *c)
 {
-    uint8_t *scratch = c->server->scratch;
+    size_t room = room_of_handler(c);
+    uint8_t *scratch =
+        room > 0 ? buf_reserve(c->x.into, room) : c->server->scratch;
     size_t size =
         c->phase == CONN_HEAD ? HTTP_RECEIVE_HEAD : HTTP_RECEIVE_BYTES;
     ssize_t n;
 
-    if (!conn_input_keep(c))
+    if (scratch == NULL || !conn_input_keep(c))
         return -ENOMEM;
+    if (room > 0)
+        size = room;
     do
         n = recv(c->fd, scratch, size, 0);
     while (n < 0 && errno == EINTR);
@@ -64,6 +90,10 @@ conn_receive(struct http_conn *c)
         c->readable = false;
     if (c->phase == CONN_EXCHANGE || c->phase == CONN_DRAIN)
         c->since = c->now;
+    if (room > 0) {
+        give_handler(c, (size_t)n);
+        return 0;
+    }
     if (c->kept.len == 0) {
         c->at = (struct str){(const char *)scratch, (size_t)n};
         return 0;

@@ -383,30 +383,36 @@ match_delimiter(struct multipart *m, const uint8_t *in, size_t len,
     return end_part(m, false);
 }
 
-/* Look for the delimiter, and for a beginning of it at the end. */
+/*
+ * Where the delimiter, or a beginning of it at the end of the input, stands;
+ * `len` when there is none.  Its first byte is rare in most content and occurs
+ * in it once, so that looking for that byte is quicker than any search for the
+ * whole, and no byte is compared twice.
+ */
+static size_t
+find_delimiter(struct str d, const uint8_t *in, size_t len)
+{
+    const uint8_t *end = in + len;
+    const uint8_t *at = in;
+
+    while ((at = memchr(at, *d.data, (size_t)(end - at))) != NULL) {
+        if (memcmp(at, d.data, MIN(d.len, (size_t)(end - at))) == 0)
+            return (size_t)(at - in);
+        at++;
+    }
+    return len;
+}
+
+/* Content up to the delimiter, or what may become one. */
 static enum multipart_event
 scan_body(struct multipart *m, const uint8_t *in, size_t len, size_t *used)
 {
     struct str d = delimiter(m);
-    const uint8_t *found = memmem(in, len, d.data, d.len);
-    size_t last = MIN(len, d.len - 1);
+    size_t at = find_delimiter(d, in, len);
 
-    *used = len;
-    if (found != NULL) {
-        m->matched = d.len;
-        *used = (size_t)(found - in) + d.len;
-        return give_data(m, in, (size_t)(found - in));
-    }
-    found = memrchr(in + len - last, *d.data, last);
-    if (found != NULL) {
-        size_t tail = len - (size_t)(found - in);
-
-        if (memcmp(found, d.data, tail) == 0) {
-            m->matched = tail;
-            len -= tail;
-        }
-    }
-    return give_data(m, in, len);
+    m->matched = MIN(len - at, d.len);
+    *used = at + m->matched;
+    return give_data(m, in, at);
 }
 
 static enum multipart_event

@@ -16,8 +16,8 @@
 #define TOKEN_PAGE_BYTES 4096
 
 /* SHA-256 in base64 has 43 characters and one of padding, which is cut. */
-#define SIGNATURE_PREFIX "v1_"
-#define SIGNATURE_LEN    (sizeof(SIGNATURE_PREFIX) - 1 + 43)
+#define PREFIX_LEN    3 /* `v1_` or `v2_` */
+#define SIGNATURE_LEN (PREFIX_LEN + 43)
 
 /* Fills its page.  Behind the value all bytes are zero. */
 struct access_token {
@@ -94,18 +94,22 @@ hash_add(SHA2_CTX *hash, struct str s)
         SHA256Update(hash, (const uint8_t *)s.data, s.len);
 }
 
-/*
- * The signature that a request should carry, over
- * `path:operation:username:token[:expiration]`.
- */
-static void
-signature_make(const struct access_token *t, const struct access_signature *sig,
-               char ret[SIGNATURE_LEN])
+/* The expiration as it is signed: canonical decimal, or nothing. */
+static struct str
+expiration_text(const struct access_signature *sig, char *buf, size_t size)
 {
-    const size_t prefix_len = sizeof(SIGNATURE_PREFIX) - 1;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    char encoded[SIGNATURE_LEN + 1];
-    char expiration[32];
+    if (!sig->has_expiration)
+        return STR("");
+    (void)snprintf(buf, size, "%lld", (long long)sig->expiration);
+    return str_from(buf);
+}
+
+/* Version 1: SHA-256 of `path:operation:username:token[:expiration]`. */
+static void
+digest_v1(const struct access_token *t, const struct access_signature *sig,
+          uint8_t digest[SHA256_DIGEST_LENGTH])
+{
+    char buf[32];
     SHA2_CTX hash;
 
     SHA256Init(&hash);
@@ -115,31 +119,90 @@ signature_make(const struct access_token *t, const struct access_signature *sig,
     hash_add(&hash, STR(":"));
     hash_add(&hash, (struct str){t->value, t->len});
     if (sig->has_expiration) {
-        (void)snprintf(expiration, sizeof(expiration), ":%lld",
-                       (long long)sig->expiration);
-        hash_add(&hash, str_from(expiration));
+        hash_add(&hash, STR(":"));
+        hash_add(&hash, expiration_text(sig, buf, sizeof(buf)));
     }
     SHA256Final(digest, &hash);
-    memcpy(ret, SIGNATURE_PREFIX, prefix_len);
-    (void)base64_encode(encoded, digest, sizeof(digest));
-    memcpy(ret + prefix_len, encoded, SIGNATURE_LEN - prefix_len);
     explicit_bzero(&hash, sizeof(hash));
-    explicit_bzero(digest, sizeof(digest));
-    explicit_bzero(encoded, sizeof(encoded));
+}
+
+/* A field with its length before it, in 8 bytes, the highest first. */
+static void
+hash_add_field(SHA2_CTX *hash, struct str s)
+{
+    uint8_t len[8];
+
+    for (size_t i = 0; i < sizeof(len); i++)
+        len[i] = (uint8_t)((uint64_t)s.len >> (56 - 8 * i));
+    SHA256Update(hash, len, sizeof(len));
+    hash_add(hash, s);
+}
+
+/* Begin one of the two hashes of an HMAC.  Rule: RFC 2104. */
+static void
+hmac_begin(SHA2_CTX *hash, const uint8_t key[SHA256_BLOCK_LENGTH], uint8_t pad)
+{
+    uint8_t block[SHA256_BLOCK_LENGTH];
+
+    for (size_t i = 0; i < sizeof(block); i++)
+        block[i] = key[i] ^ pad;
+    SHA256Init(hash);
+    SHA256Update(hash, block, sizeof(block));
+    explicit_bzero(block, sizeof(block));
+}
+
+/*
+ * Version 2: HMAC-SHA-256, keyed with the token, of operation, path, username
+ * and expiration, each with its length: no field can pass for another.
+ */
+static void
+digest_v2(const struct access_token *t, const struct access_signature *sig,
+          uint8_t digest[SHA256_DIGEST_LENGTH])
+{
+    uint8_t key[SHA256_BLOCK_LENGTH] = {0};
+    char buf[32];
+    SHA2_CTX hash;
+
+    if (t->len <= sizeof(key)) {
+        memcpy(key, t->value, t->len);
+    } else {
+        SHA256Init(&hash);
+        hash_add(&hash, (struct str){t->value, t->len});
+        SHA256Final(key, &hash);
+    }
+    hmac_begin(&hash, key, 0x36);
+    hash_add_field(&hash, sig->write ? STR("write") : STR("read"));
+    hash_add_field(&hash, sig->path);
+    hash_add_field(&hash, sig->username);
+    hash_add_field(&hash, expiration_text(sig, buf, sizeof(buf)));
+    SHA256Final(digest, &hash);
+    hmac_begin(&hash, key, 0x5c);
+    SHA256Update(&hash, digest, SHA256_DIGEST_LENGTH);
+    SHA256Final(digest, &hash);
+    explicit_bzero(&hash, sizeof(hash));
+    explicit_bzero(key, sizeof(key));
 }
 
 static bool
 signature_matches(const struct access_token *t,
                   const struct access_signature *sig)
 {
-    char wanted[SIGNATURE_LEN];
     volatile unsigned char difference = 0;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    char wanted[SIGNATURE_LEN + 1];
 
-    if (sig->signature.len != sizeof(wanted))
+    if (sig->signature.len != SIGNATURE_LEN)
         return false;
-    signature_make(t, sig, wanted);
-    for (size_t i = 0; i < sizeof(wanted); i++)
+    if (str_starts(sig->signature, "v1_"))
+        digest_v1(t, sig, digest);
+    else if (str_starts(sig->signature, "v2_"))
+        digest_v2(t, sig, digest);
+    else
+        return false;
+    (void)base64_encode(wanted + PREFIX_LEN, digest, sizeof(digest));
+    for (size_t i = PREFIX_LEN; i < SIGNATURE_LEN; i++)
         difference |= (unsigned char)(wanted[i] ^ sig->signature.data[i]);
+    explicit_bzero(digest, sizeof(digest));
     explicit_bzero(wanted, sizeof(wanted));
     return difference == 0;
 }

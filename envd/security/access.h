@@ -43,7 +43,8 @@ struct access_signature {
 
 /*
  * Check a file request against the token: a header that equals it, or a
- * signature.  Does nothing while no token is set.
+ * signature, `v1_` or `v2_` (docs/files.md).  Does nothing while no token is
+ * set.
  *
  * header   value of X-Access-Token; absent or empty counts as not given
  * now_s    seconds since the epoch

@@ -116,6 +116,11 @@ static const char plain[] = "v1_ghiDxZUE/Ki2Kq1JS9mDd37mAdrW/QVOpY/BL77WpGw";
 static const char expiring[] = "v1_54QSLcu353T1nCqXwyqVNK+u04Ikz6oz3oh8f7/LVXw";
 static const char writing[] = "v1_OX6BENhkB7558pg6XnhaSm+z0dtL+zOAZ+mw6dplNtI";
 
+static const char plain2[] = "v2_Y95sqRaK6IwLQq+FD0263k1/FkUIiJfpcYVRh2quec8";
+static const char expiring2[] =
+    "v2_wf70FqVrSkTeDdp9HealGRdJG8jt6QrrF3Ws/k1x0bE";
+static const char writing2[] = "v2_Q8K4a39mnVrralpsUKUZ7Gk7sjE3qccd+0rdSEk34oo";
+
 #define MISSING  "missing signature query parameter"
 #define INVALID  "invalid signature"
 #define EXPIRED  "signature is already expired"
@@ -168,7 +173,73 @@ static const struct {
     {NULL, hello, "user", expiring, false, true, NOW, NOW + 1, EXPIRED},
     {NULL, hello, "user", expiring, false, true, NOW, NOW + 3600, EXPIRED},
     {NULL, hello, "user", plain, false, true, 1, NOW, INVALID},
+    /* Version 2, from another implementation of HMAC. */
+    {NULL, hello, "user", plain2, false, false, 0, NOW, NULL},
+    {NULL, hello, "user", expiring2, false, true, NOW, NOW, NULL},
+    {NULL, hello, "user", expiring2, false, true, NOW, NOW + 1, EXPIRED},
+    {NULL, "hello.txt", NULL, writing2, true, false, 0, NOW, NULL},
+    {NULL, "hello.txt", NULL, writing2, false, false, 0, NOW, INVALID},
+    {NULL, hello, "root", plain2, false, false, 0, NOW, INVALID},
+    {NULL, "/home/user/hello.tx", "user", plain2, false, false, 0, NOW,
+     INVALID},
+    {NULL, hello, "user", plain2, false, true, NOW, NOW, INVALID},
+    {NULL, hello, "user", expiring2, false, true, NOW + 1, NOW, INVALID},
+    /* The digest of one version under the name of another. */
+    {NULL, hello, "user", "v2_ghiDxZUE/Ki2Kq1JS9mDd37mAdrW/QVOpY/BL77WpGw",
+     false, false, 0, NOW, INVALID},
+    {NULL, hello, "user", "v3_ghiDxZUE/Ki2Kq1JS9mDd37mAdrW/QVOpY/BL77WpGw",
+     false, false, 0, NOW, INVALID},
 };
+
+#define V1_JOINED "v1_DV2GSZMg9HyEVmg1bakz5XBeUe8TkKlZDFZbpiZy1a0"
+#define V2_JOINED "v2_ukRp8aESDTz1TKCgA+0FTki8MeN863Q0LSKurgBOPlw"
+
+/* Two requests of version 1 with one signature have two in version 2. */
+static void
+test_fields_do_not_run_into_each_other(void **state)
+{
+    struct access_token *t = *state;
+    SCOPE(status_done) struct status st = {0};
+    struct access_signature sig = {
+        .path = STR("/f:write:root"),
+        .username = STR(""),
+    };
+
+    assert_int_equal(access_token_set(t, STR("secret-access-token")), 0);
+    sig.signature = STR(V1_JOINED);
+    assert_int_equal(access_check_file(t, STR(""), &sig, NOW, &st), 0);
+    sig.signature = STR(V2_JOINED);
+    assert_int_equal(access_check_file(t, STR(""), &sig, NOW, &st), 0);
+
+    sig = (struct access_signature){
+        .path = STR("/f"),
+        .username = STR("root:read:"),
+        .write = true,
+    };
+    sig.signature = STR(V1_JOINED);
+    assert_int_equal(access_check_file(t, STR(""), &sig, NOW, &st), 0);
+    sig.signature = STR(V2_JOINED);
+    assert_int_equal(access_check_file(t, STR(""), &sig, NOW, &st), -1);
+}
+
+/* Its hash is the key of version 2. */
+static void
+test_a_token_longer_than_a_block(void **state)
+{
+    struct access_token *t = *state;
+    SCOPE(status_done) struct status st = {0};
+    struct access_signature sig = {
+        .path = STR("hello.txt"),
+        .write = true,
+        .signature = STR("v2_PtBR3XnqdR4T4nA0B3/G97MHpwKX0z0rLvVAyRQiswU"),
+    };
+    char token[100];
+
+    memset(token, 't', sizeof(token));
+    assert_int_equal(access_token_set(t, (struct str){token, sizeof(token)}),
+                     0);
+    assert_int_equal(access_check_file(t, STR(""), &sig, NOW, &st), 0);
+}
 
 static void
 test_signatures(void **state)
@@ -216,6 +287,8 @@ main(void)
         TEST(test_long_tokens),
         TEST(test_token_is_not_in_children),
         TEST(test_signatures),
+        TEST(test_fields_do_not_run_into_each_other),
+        TEST(test_a_token_longer_than_a_block),
         TEST(test_no_token_no_check),
     };
 

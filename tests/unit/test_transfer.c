@@ -555,10 +555,59 @@ on_full_disk(const char *disk)
     CHECK(write_bytes(&w, 'p', 3 * MIB + MIB / 2, &st) == 0);
     CHECK(file_writer_commit(&w, &st) == 0);
     CHECK(holds(old, 'p', 3 * MIB + MIB / 2));
+    CHECK(!w.lost);
     CHECK(put_streamed(old, 'q', 3 * MIB + 4096, false, &st) == 0);
     CHECK(holds(old, 'q', 3 * MIB + 4096));
     CHECK(put_streamed(old, 'r', 2 * MIB, false, &st) == 0);
     CHECK(holds(old, 'r', 2 * MIB));
+
+    /* Cut in the middle, when there was no room beside it: lost, and said. */
+    CHECK(put_streamed(old, 'o', 3 * MIB, false, &st) == 0);
+    w = writer(old);
+    w.size_expected = w.size_told = 3 * MIB;
+    CHECK(file_writer_open(&w, false, &st) == 0);
+    CHECK(w.mode == FILE_WRITER_DIRECT);
+    file_writer_abort(&w);
+    CHECK(!w.lost && holds(old, 'o', 3 * MIB));
+    w = writer(old);
+    CHECK(file_writer_open(&w, false, &st) == 0);
+    CHECK(w.mode == FILE_WRITER_STAGED);
+    CHECK(write_bytes(&w, 'p', 2 * MIB, &st) == 0);
+    CHECK(w.mode == FILE_WRITER_DIRECT);
+    file_writer_abort(&w);
+    CHECK(w.lost && size_of(old) == 2 * MIB);
+
+    /* Who must keep it has no room instead. */
+    CHECK(put_streamed(old, 'o', 3 * MIB, false, &st) == 0);
+    w = writer(old);
+    w.keep_old = true;
+    CHECK(file_writer_open(&w, false, &st) == 0);
+    CHECK(write_bytes(&w, 'p', 2 * MIB, &st) == -1);
+    CHECK(st.code == RPC_RESOURCE_EXHAUSTED);
+    file_writer_abort(&w);
+    CHECK(!w.lost && holds(old, 'o', 3 * MIB));
+    status_done(&st);
+}
+
+/* Room for what is announced is made when the file is opened. */
+static void
+on_disk_to_reserve(const char *disk)
+{
+    struct status st = {0};
+    struct stat info;
+    char path[4096];
+    struct file_writer w;
+
+    (void)snprintf(path, sizeof(path), "%s/new", disk);
+    w = writer(path);
+    w.size_expected = 2 * MIB;
+    CHECK(file_writer_open(&w, false, &st) == 0);
+    CHECK(w.mode == FILE_WRITER_CREATED);
+    CHECK(stat(path, &info) == 0);
+    CHECK(info.st_blocks * 512 >= 2 * MIB && info.st_size == 0);
+    CHECK(write_bytes(&w, 'n', 2 * MIB, &st) == 0);
+    CHECK(file_writer_commit(&w, &st) == 0);
+    CHECK(holds(path, 'n', 2 * MIB));
     status_done(&st);
 }
 
@@ -626,6 +675,13 @@ test_full_disk(void **state)
 {
     (void)state;
     with_small_disk("size=4m", on_full_disk);
+}
+
+static void
+test_reserve(void **state)
+{
+    (void)state;
+    with_small_disk("size=8m", on_disk_to_reserve);
 }
 
 static void
@@ -802,6 +858,7 @@ main(void)
         cmocka_unit_test(test_content_survives_the_failure_of_another),
         cmocka_unit_test(test_owner_and_sticky_directory),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_tiny_disk),
         cmocka_unit_test(test_no_inodes),
         cmocka_unit_test(test_read_only_disk),

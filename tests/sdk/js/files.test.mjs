@@ -106,6 +106,14 @@ for (const name of ['with blank', 'ünï ✓', 'q?uestion&mark=1', 'per%20cent',
   })
 }
 
+test('metadata', async () => {
+  const path = `${scratch()}/file`
+  const metadata = { color: 'blue', note: 'two words' }
+  assert.deepEqual((await files.write(path, 'x', { metadata })).metadata, metadata)
+  assert.deepEqual((await files.getInfo(path)).metadata, metadata)
+  assert.equal((await files.write(path, 'y')).metadata, undefined)
+})
+
 test('relative paths and ~ are in home', async () => {
   const folder = homeFolder()
   assert.equal((await files.write(`${folder}/file`, 'one')).path, `/root/${folder}/file`)

@@ -110,6 +110,15 @@ async def test_awkward_names(box, scratch, name):
     assert await box.files.read(f"{scratch}/{name}") == "content"
 
 
+async def test_metadata(box, scratch):
+    given = {"color": "blue", "note": "two words"}
+    info = await box.files.write(f"{scratch}/file", "x", metadata=given)
+    assert info.metadata == given
+    assert (await box.files.get_info(f"{scratch}/file")).metadata == given
+    info = await box.files.write(f"{scratch}/file", "y")
+    assert info.metadata is None
+
+
 async def test_relative_path_is_in_home(box, home_folder):
     info = await box.files.write(f"{home_folder}/relative", "one")
     assert info.path == f"/root/{home_folder}/relative"

@@ -1,6 +1,7 @@
 """GET and POST /files through sockets: tables of the REST contract, 8.4 and 8.5,
 flat memory, and what is left when a client goes away."""
 
+import concurrent.futures
 import contextlib
 import gzip
 import hashlib
@@ -700,6 +701,35 @@ def test_big_transfer_takes_no_memory(agent, dir, how):
         for b in blocks(BIG):
             assert r.read(len(b)) == b
         assert r.read() == b""
+    assert agent.memory_peak() - before < ROOM
+
+
+@pytest.mark.parametrize("how", ["raw", "form", "chunked"])
+def test_parallel_uploads_take_no_memory(agent, dir, how):
+    if b"__asan_init" in read(f"/proc/{agent.pid}/exe"):
+        pytest.skip("the sanitizer keeps what is freed")
+    count, size = 8, BIG // 8
+
+    def upload(i):
+        path, pre, post = f"{dir}/{i}", b"", b""
+        if how == "form":
+            pre, post = b"--B\r\n" + (PART % path).encode(), b"\r\n--B--\r\n"
+        head = head_of(path, len(pre) + size + len(post), FORM if how == "form" else RAW)
+        if how == "chunked":
+            head = head.replace(b"Content-Length: %d" % size, b"Transfer-Encoding: chunked")
+            pre, post = b"%x\r\n" % size, b"\r\n0\r\n\r\n"
+        with contextlib.closing(agent.socket()) as s:
+            s.sendall(head + pre)
+            for b in blocks(size):
+                s.sendall(b)
+            s.sendall(post)
+            return status_of(s)
+
+    agent.forget_peak()
+    before = agent.memory_peak()
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        assert list(pool.map(upload, range(count))) == [200] * count
+    assert [os.stat(f"{dir}/{i}").st_size for i in range(count)] == [size] * count
     assert agent.memory_peak() - before < ROOM
 
 

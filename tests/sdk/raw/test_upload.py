@@ -149,6 +149,23 @@ def test_coding_errors(scratch, coding, body, message):
     assert os.listdir(scratch) == []
 
 
+def test_metadata(scratch):
+    answer = post(f"{scratch}/file", b"x", {**RAW, "X-Metadata-Color": " blue ", "x-metadata-EMPTY": ""})
+    assert json.loads(answer.body)[0]["metadata"] == {"color": "blue", "empty": ""}
+    answer = post(f"{scratch}/file", b"x")
+    assert "metadata" not in json.loads(answer.body)[0]
+
+
+@pytest.mark.parametrize("headers, message", [
+    ({"X-Metadata-" + "k" * 247: "v"}, f'metadata key "{"k" * 247}" exceeds 246 bytes'),
+    ({"X-Metadata-k": "x" * 4096}, "total metadata size 4106 exceeds 4096 bytes"),
+    ({"X-Metadata-k": "caf\xe9"},
+     'metadata value for key "k" contains non-printable-ASCII byte 0xe9 at offset 3')])
+def test_metadata_errors(scratch, headers, message):
+    refused(post(f"{scratch}/file", b"x", {**RAW, **headers}), 400, f"invalid metadata: {message}")
+    assert os.listdir(scratch) == []
+
+
 TOKEN = "secret-access-token"
 
 
