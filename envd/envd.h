@@ -52,6 +52,7 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
+    unsigned int archives; /* being packed and unpacked for clients */
 };
 
 /*
