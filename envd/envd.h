@@ -54,6 +54,7 @@ struct envd {
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
     size_t uploads; /* running */
+    unsigned int archives; /* being packed and unpacked for clients */
 };
 
 /*

@@ -65,6 +65,15 @@
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \
     X(COMPOSE_SOURCES, 16384, "files", "of one compose (400)")                 \
+    X(TAR_NAME_BYTES, 4096, "bytes", "a name or link target in an archive")     \
+    X(TAR_PAX_BYTES, 256 * 1024, "bytes", "an extended header in an archive")  \
+    X(TAR_LINKS_BYTES, 16 * 1024 * 1024, "bytes",                              \
+      "names of files with several, to pack one; what is more is packed "      \
+      "again")                                                                 \
+    X(TAR_DIRS_BYTES, 16 * 1024 * 1024, "bytes",                               \
+      "directories of one archive that get mode and time at its end")          \
+    X(TAR_STREAMS, 64, "archives", "packed and unpacked at once (503)")        \
+    X(LIST_PAGE_ENTRIES, 10000, "entries", "of one page of a listing")         \
     X(MULTIPART_HEAD_BYTES, 64 * 1024, "bytes", "headers of one part")         \
     X(WATCHERS, 4096, "watchers", "at once (resource_exhausted)")              \
     X(WATCH_NODES, 1024 * 1024, "directories", "watched, of all watchers")     \

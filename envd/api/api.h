@@ -32,6 +32,10 @@ void api_init(struct envd *e, struct http_exchange *x);
 void api_files_get(struct envd *e, struct http_exchange *x);
 void api_files_post(struct envd *e, struct http_exchange *x);
 void api_files_compose(struct envd *e, struct http_exchange *x);
+void api_files_copy(struct envd *e, struct http_exchange *x);
+void api_files_attributes(struct envd *e, struct http_exchange *x);
+void api_tar_get(struct envd *e, struct http_exchange *x);
+void api_tar_post(struct envd *e, struct http_exchange *x);
 
 /*
  * Answer with the JSON error of the REST side:

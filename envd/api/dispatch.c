@@ -44,6 +44,10 @@ static const struct rest_route rest_routes[] = {
     {"/files", "GET", api_files_get, HTTP_GET, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},
     {"/files/compose", "POST", api_files_compose, HTTP_POST, false},
+    {"/files/attributes", "POST", api_files_attributes, HTTP_POST, false},
+    {"/files/copy", "POST", api_files_copy, HTTP_POST, false},
+    {"/files/tar", "GET", api_tar_get, HTTP_GET, false},
+    {"/files/tar", "POST", api_tar_post, HTTP_POST, false},
 };
 
 /* Paths whose unknown Basic user is refused, known method or not. */

@@ -10,6 +10,7 @@
 #include "api/filesystem_entry.h"
 #include "api/rpc_log.h"
 #include "api/watch_rpc.h"
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "connect/call.h"
@@ -17,6 +18,7 @@
 #include "filesystem/path.h"
 #include "filesystem/tree.h"
 #include "guest/settings.h"
+#include "limits.h"
 #include "loop/worker.h"
 #include "security/user.h"
 
@@ -33,6 +35,8 @@ struct file_job {
     char *path; /* resolved; owned */
     char *destination;
     uint32_t depth;
+    struct tree_page page; /* max 0: everything */
+    char *after;           /* owned; what page.after points to */
     uid_t uid;
     gid_t gid;
 
@@ -48,6 +52,8 @@ file_job_free(struct file_job *j)
     status_done(&j->st);
     free(j->path);
     free(j->destination);
+    free(j->after);
+    free(j->page.last);
     free(j);
 }
 
@@ -147,17 +153,47 @@ on_entry(struct tree_visitor *v, const struct entry *e, struct status *st)
     return r;
 }
 
+/* Say where the next page begins: a list behind the list with nothing else. */
+static int
+end_page(struct file_job *j, struct status *st)
+{
+    Filesystem__ListDirResponse end = FILESYSTEM__LIST_DIR_RESPONSE__INIT;
+    SCOPE(scope_free) char *token = NULL;
+    size_t len = strlen(j->page.last);
+
+    token = calloc(1, base64_encoded_len(len) + 1);
+    if (token == NULL)
+        return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    (void)base64_encode(token, (const uint8_t *)j->page.last, len);
+    if (j->codec == CODEC_JSON) {
+        buf_append_str(&j->answer, ",\"nextPageToken\":\"");
+        buf_append_str(&j->answer, token);
+        buf_append_byte(&j->answer, '"');
+        return 0;
+    }
+    end.next_page_token = token;
+    return codec_encode(j->codec, &end.base, &j->answer, st);
+}
+
 static int
 work_list(struct file_job *j, struct status *st)
 {
-    struct lister l = {.visitor.on_entry = on_entry, .job = j};
+    struct lister l = {
+        .visitor = {.on_entry = on_entry,
+                    .page = j->page.max > 0 ? &j->page : NULL},
+        .job = j,
+    };
     const struct entry_names names = entry_names_of(j->names);
 
     if (tree_list(j->path, j->depth, &names, &l.visitor, &j->job.cancelled,
                   st) < 0)
         return -1;
     if (j->codec == CODEC_JSON)
-        buf_append_str(&j->answer, l.count > 0 ? "]}" : "{}");
+        buf_append_str(&j->answer, l.count > 0 ? "]" : "{");
+    if (j->page.last != NULL && end_page(j, st) < 0)
+        return -1;
+    if (j->codec == CODEC_JSON)
+        buf_append_byte(&j->answer, '}');
     if (j->answer.failed)
         return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
     return 0;
@@ -237,8 +273,35 @@ struct file_request {
     const char *path;
     const char *destination; /* NULL when there is none */
     uint32_t depth;
+    uint32_t page_size;
+    const char *page_token; /* NULL or "": from the beginning */
     bool quick;
 };
+
+/* Where a listing begins, and how long it is. */
+static int
+set_page(struct file_job *j, const struct file_request *r, struct status *st)
+{
+    bool first = r->page_token == NULL || *r->page_token == '\0';
+    ptrdiff_t len;
+
+    if (r->page_size == 0 && first)
+        return 0;
+    j->page.max = LIMIT_LIST_PAGE_ENTRIES;
+    if (r->page_size > 0 && r->page_size < j->page.max)
+        j->page.max = r->page_size;
+    if (first)
+        return 0;
+    len = (ptrdiff_t)strlen(r->page_token);
+    j->after = malloc(base64_decoded_max((size_t)len));
+    if (j->after == NULL)
+        return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    len = base64_decode((uint8_t *)j->after, r->page_token, (size_t)len);
+    if (len <= 0)
+        return status_set(st, RPC_INVALID_ARGUMENT, "invalid page_token");
+    j->page.after = (struct str){j->after, (size_t)len};
+    return 0;
+}
 
 static void
 begin(struct call *c, const struct file_request *r)
@@ -260,7 +323,8 @@ begin(struct call *c, const struct file_request *r)
         resolve(j, &user, r->path_field, r->path, &j->path, &st) < 0 ||
         (r->destination != NULL &&
          resolve(j, &user, "destination", r->destination, &j->destination,
-                 &st) < 0)) {
+                 &st) < 0) ||
+        set_page(j, r, &st) < 0) {
         refuse(c, j, &st);
     } else {
         j->names = user_names_ref(e->users);
@@ -328,6 +392,8 @@ list_dir(struct call *c, const ProtobufCMessage *request)
                  .work = work_list,
                  .path = r->path,
                  .depth = r->depth,
+                 .page_size = r->page_size,
+                 .page_token = r->page_token,
              });
 }
 

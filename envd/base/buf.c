@@ -57,9 +57,9 @@ buf_reserve(struct buf *b, size_t len)
 void
 buf_append(struct buf *b, const void *data, size_t len)
 {
-    uint8_t *p = buf_reserve(b, len);
+    uint8_t *p = len > 0 ? buf_reserve(b, len) : NULL;
 
-    if (p == NULL || len == 0)
+    if (p == NULL)
         return;
     memcpy(p, data, len);
     b->len += len;

@@ -10,15 +10,27 @@
 #define ENVD_FILESYSTEM_TREE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/status.h"
+#include "base/str.h"
 #include "filesystem/entry.h"
+
+/* A part of a listing, which is the same whatever was asked for before. */
+struct tree_page {
+    struct str after; /* relative path of the last entry of the page before;
+                         absent for the first page */
+    uint32_t max;     /* entries */
+    char *last; /* out: that of this page's last entry, when there are more;
+                   owned by the caller */
+};
 
 /* Who is given each entry of a walk; embed it. */
 struct tree_visitor {
+    struct tree_page *page; /* NULL: everything */
     /*
      * e  borrowed for the call, with all its strings
      * Returns 0, or -1 with `st` to end the walk with that failure.
@@ -57,6 +69,47 @@ int tree_make_dir(const char *path, uid_t uid, gid_t gid, struct status *st);
  */
 int tree_move(const char *source, const char *destination, uid_t uid, gid_t gid,
               const atomic_bool *cancel, struct status *st);
+
+/* Whom a copy belongs to. */
+struct tree_owner {
+    bool keep; /* to whom the original does; then the others do not count */
+    uid_t uid;
+    gid_t gid;
+};
+
+/*
+ * Copy a file, a link (not what it leads to) or a tree, with modes, times,
+ * extended attributes and hard links, under a private name that is then renamed
+ * into place: the destination is complete or as it was.  Parents are made, and
+ * removed again after a failure.  A file at the destination is replaced, a
+ * directory is refused.
+ *
+ * owner  uid and gid are also those of the parents made
+ *
+ * Failures: not_found for the source, invalid_argument, resource_exhausted,
+ * canceled, internal.
+ */
+int tree_copy(const char *source, const char *destination,
+              const struct tree_owner *owner, const atomic_bool *cancel,
+              struct status *st);
+
+/* What is to be changed of files; an id of -1 stays as it is. */
+struct tree_change {
+    bool has_mode;
+    bool has_directory_mode;
+    bool recursive; /* links below the path are given, not followed */
+    mode_t mode;
+    mode_t directory_mode; /* of directories, instead of `mode` */
+    uid_t uid;
+    gid_t gid;
+};
+
+/*
+ * Change owner, then mode; a link at `path` is followed.  Goes on past what
+ * cannot be changed and reports the first failure.
+ */
+int tree_change(const char *path, const struct tree_change *change,
+                const atomic_bool *cancel, struct status *st);
 
 /*
  * Remove recursively; a missing path is success.  Goes on past what cannot be

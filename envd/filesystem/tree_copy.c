@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <search.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +17,10 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
-#include "base/str.h"
 #include "filesystem/copy_file.h"
 #include "filesystem/dirents.h"
+#include "filesystem/hard_links.h"
 #include "filesystem/walk.h"
-
-/* The first name under which a file with several was met. */
-struct hard_link {
-    uint64_t ino;
-    uint32_t dev_major;
-    uint32_t dev_minor;
-    char *path; /* below to_fd */
-};
 
 /* One directory on the way down. */
 struct level {
@@ -42,25 +32,17 @@ struct level {
 
 struct copier {
     const atomic_bool *cancel;
-    int to_fd;           /* where the copy is made */
+    const struct tree_owner *owner; /* NULL: a move */
+    int to_fd;                      /* where the copy is made */
     struct statx to_top; /* the top of the copy, when it is a directory */
     struct walk from;
     struct walk to;
     struct level *levels; /* from.depth of them in use */
     size_t level_cap;
-    struct buf path;  /* of the copy of what is looked at, below to_fd */
-    void *hard_links; /* tree of tsearch(3) */
-    char *batch;      /* DIRENTS_BATCH_BYTES */
+    struct buf path; /* of the copy of what is looked at, below to_fd */
+    struct hard_links hard_links; /* their copies, below to_fd */
+    char *batch;                  /* DIRENTS_BATCH_BYTES */
 };
-
-static void
-hard_link_free(void *p)
-{
-    struct hard_link *link = p;
-
-    free(link->path);
-    free(link);
-}
 
 static void
 copier_done(struct copier *c)
@@ -71,23 +53,8 @@ copier_done(struct copier *c)
     walk_done(&c->to);
     free(c->levels);
     buf_done(&c->path);
-    tdestroy(c->hard_links, hard_link_free);
+    hard_links_done(&c->hard_links);
     free(c->batch);
-}
-
-static int
-compare_links(const void *a, const void *b)
-{
-    const struct hard_link *x = a;
-    const struct hard_link *y = b;
-
-    if (x->ino != y->ino)
-        return x->ino < y->ino ? -1 : 1;
-    if (x->dev_major != y->dev_major)
-        return x->dev_major < y->dev_major ? -1 : 1;
-    if (x->dev_minor != y->dev_minor)
-        return x->dev_minor < y->dev_minor ? -1 : 1;
-    return 0;
 }
 
 /*
@@ -99,28 +66,18 @@ static int
 copy_hard_link(struct copier *c, const struct statx *info, int dir_fd,
                const char *name)
 {
-    struct hard_link key = {info->stx_ino, info->stx_dev_major,
-                            info->stx_dev_minor, NULL};
-    struct hard_link *link;
-    void *found;
+    dev_t dev = makedev(info->stx_dev_major, info->stx_dev_minor);
+    const char *first;
 
     if (info->stx_nlink < 2 || S_ISDIR(info->stx_mode))
         return 0;
-    found = tfind(&key, &c->hard_links, compare_links);
-    if (found != NULL) {
-        link = *(struct hard_link **)found;
-        return linkat(c->to_fd, link->path, dir_fd, name, 0) == 0 ? 1 : 0;
-    }
-    link = xcalloc(1, sizeof(*link));
-    *link = key;
-    link->path =
-        str_dup((struct str){(const char *)buf_data(&c->path), c->path.len});
-    if (link->path == NULL ||
-        tsearch(link, &c->hard_links, compare_links) == NULL) {
-        hard_link_free(link);
-        return -ENOMEM;
-    }
-    return 0;
+    first = hard_links_find(&c->hard_links, dev, info->stx_ino);
+    if (first != NULL)
+        return linkat(c->to_fd, first, dir_fd, name, 0) == 0 ? 1 : 0;
+    buf_append_byte(&c->path, '\0');
+    return c->path.failed ? -ENOMEM
+                          : hard_links_note(&c->hard_links, dev, info->stx_ino,
+                                            (const char *)buf_data(&c->path));
 }
 
 static int
@@ -222,6 +179,18 @@ is_same(const struct statx *a, const struct statx *b)
            a->stx_dev_minor == b->stx_dev_minor;
 }
 
+/* Let the copy be told to belong to somebody else, without set-id bits. */
+static void
+give(const struct tree_owner *owner, struct statx *info)
+{
+    if (owner->keep ||
+        (info->stx_uid == owner->uid && info->stx_gid == owner->gid))
+        return;
+    info->stx_uid = owner->uid;
+    info->stx_gid = owner->gid;
+    info->stx_mode &= (uint16_t)~06000U;
+}
+
 /*
  * Copy one object; of a directory only itself, to be filled by the walk.  What
  * has vanished meanwhile is no failure: there is nothing to lose.
@@ -235,7 +204,9 @@ copy_one(struct copier *c, int from_fd, const char *name, int to_fd,
 
     if (statx(from_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &info) < 0)
         return errno == ENOENT ? 0 : -errno;
-    if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+    if (c->owner != NULL)
+        give(c->owner, &info);
+    else if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
         return -EBUSY;
     /* A bind mount can have led us into our own copy. */
     if (c->from.depth > 0 && is_same(&info, &c->to_top))
@@ -294,20 +265,21 @@ copy_all(struct copier *c)
 }
 
 int
-tree_copy_at(int from_fd, const char *name, int to_fd, const char *to_name,
-             const atomic_bool *cancel)
+tree_copy_at(const struct place *from, const struct place *to,
+             const struct tree_owner *owner, const atomic_bool *cancel)
 {
     SCOPE(copier_done)
     struct copier c = {
         .cancel = cancel,
-        .to_fd = to_fd,
+        .owner = owner,
+        .to_fd = to->dir_fd,
         .batch = malloc(DIRENTS_BATCH_BYTES),
     };
     int r;
 
-    buf_append_str(&c.path, to_name);
+    buf_append_str(&c.path, to->name);
     if (c.batch == NULL || c.path.failed)
         return -ENOMEM;
-    r = copy_one(&c, from_fd, name, to_fd, to_name);
+    r = copy_one(&c, from->dir_fd, from->name, to->dir_fd, to->name);
     return r < 0 ? r : copy_all(&c);
 }

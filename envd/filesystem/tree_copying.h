@@ -7,16 +7,22 @@
 
 #include <stdatomic.h>
 
+#include "filesystem/place.h"
+#include "filesystem/tree.h"
+
 /*
- * Copy `name` in `from_fd` to `to_name`, which must not exist, in `to_fd`:
- * content with its holes, mode, owner, times, extended attributes, links, hard
- * links inside the tree, special files.  Links are not followed; mount points
- * are refused (-EBUSY), as they could not be removed behind the copy.
+ * Copy what is at one place to another, where nothing must be: content with its
+ * holes, mode, owner, times, extended attributes, links, hard links inside the
+ * tree, special files.  Links are not followed.
+ *
+ * owner  NULL: everything keeps its owner, and mount points are refused
+ *        (-EBUSY), as they could not be removed behind the copy.  Else as in
+ *        tree_copy()
  *
  * After a failure a part of the copy may exist.  Returns 0, -ECANCELED or
  * -errno.
  */
-int tree_copy_at(int from_fd, const char *name, int to_fd, const char *to_name,
-                 const atomic_bool *cancel);
+int tree_copy_at(const struct place *from, const struct place *to,
+                 const struct tree_owner *owner, const atomic_bool *cancel);
 
 #endif

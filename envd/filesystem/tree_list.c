@@ -22,8 +22,9 @@
 /* Bytes of strings after which the arena of the entries is emptied. */
 #define SCRATCH_BYTES (64 * 1024)
 
-/* Beside 0 and -errno: the visitor wants no more. */
+/* Beside 0 and -errno: the visitor failed, or the page is full. */
 #define VISIT_REFUSED 1
+#define VISIT_ENOUGH  2
 
 /* One directory on the way down. */
 struct level {
@@ -37,6 +38,10 @@ struct list {
     const struct entry_names *names;
     const atomic_bool *cancel;
     struct tree_visitor *visitor;
+    struct str after; /* of the page before, as long as the walk follows it */
+    uint32_t visited;
+    size_t root_len; /* of `real` */
+    struct buf last; /* relative path of the last entry that was visited */
     uint32_t depth_max;
     struct walk walk;
     struct level *levels; /* walk.depth of them in use */
@@ -56,6 +61,7 @@ list_done(struct list *l)
     free(l->levels);
     buf_done(&l->shown);
     buf_done(&l->real);
+    buf_done(&l->last);
     arena_done(&l->scratch);
     free(l->batch);
 }
@@ -116,8 +122,54 @@ is_local(int err)
 }
 
 /*
+ * Hand one entry on, unless its page is full.  Returns 0, -ENOMEM or why no
+ * more are to come.
+ */
+static int
+hand_on(struct list *l, const char *name, const struct entry *e,
+        struct status *st)
+{
+    struct tree_page *page = l->visitor->page;
+
+    if (page == NULL)
+        return l->visitor->on_entry(l->visitor, e, st) < 0 ? VISIT_REFUSED : 0;
+    if (l->visited == page->max) {
+        /* Between the root's path and it there may be a slash. */
+        if (*buf_data(&l->last) == '/')
+            buf_consume(&l->last, 1);
+        page->last = str_dup(
+            (struct str){(const char *)buf_data(&l->last), l->last.len});
+        return page->last != NULL ? VISIT_ENOUGH : -ENOMEM;
+    }
+    l->visited++;
+    buf_truncate(&l->last, 0);
+    buf_append(&l->last, buf_data(&l->real) + l->root_len,
+               l->real.len - l->root_len);
+    append_component(&l->last, name);
+    if (l->last.failed)
+        return -ENOMEM;
+    return l->visitor->on_entry(l->visitor, e, st) < 0 ? VISIT_REFUSED : 0;
+}
+
+/* Step down into a directory that is to be listed, too. */
+static int
+descend(struct list *l, const char *name)
+{
+    int r;
+
+    if (l->walk.depth >= l->depth_max)
+        return 0;
+    r = walk_open(walk_fd(&l->walk), name);
+    if (r >= 0) {
+        append_component(&l->real, name);
+        r = l->real.failed ? -ENOMEM : enter(l, r);
+    }
+    return r < 0 && is_local(r) ? 0 : r;
+}
+
+/*
  * Visit one entry, and step down into it when it is to be listed, too.
- * Returns 0, -errno, or VISIT_REFUSED with `st` set.
+ * Returns 0, -errno, VISIT_REFUSED with `st` set, or VISIT_ENOUGH.
  */
 static int
 visit(struct list *l, const char *name, struct status *st)
@@ -134,17 +186,57 @@ visit(struct list *l, const char *name, struct status *st)
     r = entry_get_at(&dir, name, text_of(&l->shown), l->names, &l->scratch, &e);
     if (r < 0)
         return is_local(r) ? 0 : r;
-    if (l->visitor->on_entry(l->visitor, &e, st) < 0)
-        return VISIT_REFUSED;
-    if (e.type != ENTRY_DIRECTORY || e.symlink_target != NULL ||
-        l->walk.depth >= l->depth_max)
-        return 0;
-    r = walk_open(dir.fd, name);
-    if (r >= 0) {
-        append_component(&l->real, name);
-        r = l->real.failed ? -ENOMEM : enter(l, r);
+    r = hand_on(l, name, &e, st);
+    if (r != 0 || e.type != ENTRY_DIRECTORY || e.symlink_target != NULL)
+        return r;
+    return descend(l, name);
+}
+
+/*
+ * Where a name stands to the page before: below 0, it was in it with all below
+ * it; 0, it was in it, but what is below it may follow; above 0, it follows,
+ * and so does everything from here on.
+ */
+static int
+compare_to_page(struct list *l, const char *name)
+{
+    const char *slash;
+    struct str first = l->after;
+    size_t len = strlen(name);
+    int order;
+
+    if (first.data == NULL)
+        return 1;
+    slash = memchr(first.data, '/', first.len);
+    if (slash != NULL)
+        first.len = (size_t)(slash - first.data);
+    order = memcmp(name, first.data, MIN(len, first.len));
+    if (order == 0)
+        order = len < first.len ? -1 : len > first.len;
+    if (order > 0)
+        l->after = (struct str){0};
+    if (order != 0)
+        return order;
+    if (slash == NULL) {
+        l->after = (struct str){0};
+    } else {
+        l->after.len -= first.len + 1;
+        l->after.data = slash + 1;
     }
-    return r < 0 && is_local(r) ? 0 : r;
+    return 0;
+}
+
+/* Step down into what the page before ended with, or in. */
+static int
+go_on_below(struct list *l, const char *name)
+{
+    size_t depth = l->walk.depth;
+    int r = descend(l, name);
+
+    /* It is no directory any more: all of it is behind us. */
+    if (l->walk.depth == depth)
+        l->after = (struct str){0};
+    return r;
 }
 
 static int
@@ -169,20 +261,26 @@ walk_all(struct list *l, struct status *st)
     while (r == 0 && l->walk.depth > 0) {
         struct level *level = &l->levels[l->walk.depth - 1];
         const char *name;
+        int order;
 
         if (atomic_load_explicit(l->cancel, memory_order_relaxed))
             return -ECANCELED;
         if (level->next == level->dirents.count) {
             dirents_done(&level->dirents);
             r = walk_pop(&l->walk);
+            /* What follows is behind all that was below here. */
+            l->after = (struct str){0};
             continue;
         }
         name = level->dirents.names[level->next++];
         buf_truncate(&l->shown, level->shown_len);
         buf_truncate(&l->real, level->real_len);
-        r = append_shown(l, name);
-        if (r == 0)
+        order = compare_to_page(l, name);
+        r = order < 0 ? 0 : append_shown(l, name);
+        if (r == 0 && order > 0)
             r = visit(l, name, st);
+        else if (r == 0 && order == 0)
+            r = go_on_below(l, name);
     }
     return r;
 }
@@ -241,7 +339,10 @@ tree_list(const char *path, uint32_t depth, const struct entry_names *names,
     if (shown != NULL) {
         buf_append_str(&l.shown, shown);
         buf_append_str(&l.real, real);
+        l.root_len = l.real.len;
     }
+    if (visitor->page != NULL)
+        l.after = visitor->page->after;
     if (shown == NULL || l.batch == NULL || l.shown.failed || l.real.failed) {
         fd_close(&r);
         r = -ENOMEM;
@@ -255,5 +356,5 @@ tree_list(const char *path, uint32_t depth, const struct entry_names *names,
     if (r < 0)
         return status_errno(st, RPC_INTERNAL, -r, "error reading directory %s",
                             real);
-    return r == VISIT_REFUSED ? -1 : 0;
+    return r == VISIT_REFUSED ? -1 : 0; /* 0 for VISIT_ENOUGH, too */
 }

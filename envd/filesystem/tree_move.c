@@ -4,20 +4,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
-#include "base/str.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/tree_copying.h"
 #include "filesystem/tree_made.h"
@@ -25,42 +21,6 @@
 
 /* Beside 0 and -errno. */
 #define SAME_FILE 1
-
-/* One end of a move across file systems. */
-struct place {
-    int dir_fd;
-    char *dir;
-    char *name;
-};
-
-static void
-place_done(struct place *p)
-{
-    fd_close(&p->dir_fd);
-    free(p->dir);
-    free(p->name);
-}
-
-/* Open the directory a path lies in. */
-static int
-place_open(const char *path, struct place *ret)
-{
-    size_t end = strlen(path);
-    size_t start;
-
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    ret->dir = str_dup((struct str){path, start});
-    ret->name = str_dup((struct str){path + start, end - start});
-    if (ret->dir == NULL || ret->name == NULL)
-        return -ENOMEM;
-    ret->dir_fd =
-        open(start > 0 ? ret->dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return ret->dir_fd < 0 ? -errno : 0;
-}
 
 /*
  * What rename(2) would say about the source and the destination if it got that
@@ -96,18 +56,6 @@ check_ends(const struct place *from, const char *source, const struct place *to,
     return S_ISDIR(info.stx_mode) && !S_ISDIR(there.stx_mode) ? -ENOTDIR : 0;
 }
 
-/* A name nobody else has, beside the destination. */
-static int
-private_name(char *out, size_t size)
-{
-    uint64_t id;
-
-    if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
-        return -EIO;
-    (void)snprintf(out, size, ".envd-move-%016" PRIx64, id);
-    return 0;
-}
-
 /* Remove one end of a failed or finished move; cannot be interrupted. */
 static int
 remove_end(const struct place *p, const char *name)
@@ -138,7 +86,7 @@ move_across(const char *source, const char *destination,
 {
     SCOPE(place_done) struct place from = {.dir_fd = -1};
     SCOPE(place_done) struct place to = {.dir_fd = -1};
-    char name[40];
+    char name[PLACE_NAME_BYTES];
     bool replaced = false;
     int r = place_open(source, &from);
 
@@ -147,10 +95,11 @@ move_across(const char *source, const char *destination,
     if (r == 0)
         r = check_ends(&from, source, &to, &replaced);
     if (r == 0)
-        r = private_name(name, sizeof(name));
+        r = place_private_name("move", name);
     if (r != 0)
         return MIN(r, 0);
-    r = tree_copy_at(from.dir_fd, from.name, to.dir_fd, name, cancel);
+    r = tree_copy_at(&from, &(struct place){.dir_fd = to.dir_fd, .name = name},
+                     NULL, cancel);
     if (r == 0 && renameat(to.dir_fd, name, to.dir_fd, to.name) < 0)
         r = -errno;
     if (r < 0) {
