@@ -64,7 +64,9 @@ GEN_C   := $(PROTOS:%=$B/gen/%.pb-c.c)
 GEN_H   := $(GEN_C:.c=.h) $B/gen/oneofs.inc
 GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
-SRCS    := $(wildcard envd/*/*.c envd/envd.c)
+# Of the agent's binary only; the rest is linked into tests too.
+MAIN    := envd/main.c envd/loop/no_scanf.c
+SRCS    := $(filter-out $(MAIN),$(wildcard envd/*/*.c envd/envd.c))
 TEST_PROTOS := codec_test google/protobuf/any
 TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)
 OBJS    := $(SRCS:%.c=$B/%.o) $(GEN_O)
@@ -77,7 +79,7 @@ all: $(BIN)
 build/envd: $B/bin/envd
 	strip -o $@ $<
 
-$B/bin/envd: $B/envd/main.o $(OBJS)
+$B/bin/envd: $(MAIN:%.c=$B/%.o) $(OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 

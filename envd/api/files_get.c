@@ -19,6 +19,7 @@
 #include "http/accept.h"
 #include "http/content.h"
 #include "http/exchange.h"
+#include "http/message.h"
 #include "limits.h"
 #include "loop/worker.h"
 
@@ -187,13 +188,11 @@ cut_off(struct download *d, const char *why)
 static void
 add_last_modified(struct http_exchange *x, const struct timespec *mtime)
 {
-    struct tm tm;
-    char text[64];
+    char text[HTTP_DATE_SIZE];
 
-    if ((mtime->tv_sec == 0 && mtime->tv_nsec == 0) ||
-        gmtime_r(&mtime->tv_sec, &tm) == NULL ||
-        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
+    if (mtime->tv_sec == 0 && mtime->tv_nsec == 0)
         return;
+    http_date_format(mtime->tv_sec, text);
     http_add_header(x, "Last-Modified", text);
 }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/rfc3339.h"
 #include "base/utf8.h"
 
 /* The one module with state of its own: a log belongs to the process. */
@@ -132,14 +133,15 @@ static void
 log_timestamp(struct log_line *line)
 {
     struct timespec now;
-    struct tm tm;
-    char text[40];
+    char text[RFC3339_SIZE];
+    int len;
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (gmtime_r(&now.tv_sec, &tm) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+    len = rfc3339_format(text, now.tv_sec, 0);
+    if (len < 0)
         return;
-    buf_appendf(&line->text, ",\"timestamp\":\"%s.%09ldZ\"", text, now.tv_nsec);
+    buf_appendf(&line->text, ",\"timestamp\":\"%.*s.%09ldZ\"", len - 1, text,
+                now.tv_nsec); /* all nine digits, and so without its Z */
 }
 
 /* One write, only when it cannot block: a stuck reader must not stop us. */

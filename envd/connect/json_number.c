@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/scope.h"
 
 #define EXPONENT_MAX 1000000 /* beyond what any text needs that fits */
@@ -122,13 +123,13 @@ format_shortest(char out[static JSON_NUMBER_SIZE], double value, bool single)
     /* All numbers of so many digits are kept apart, but for tiny ones. */
     int least = single ? FLT_DIG : DBL_DIG;
     int most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
+    double back;
 
     if (fabs(value) < (single ? (double)FLT_MIN : DBL_MIN))
         least = 1;
     for (int digits = least; digits <= most; digits++) {
         (void)snprintf(out, JSON_NUMBER_SIZE, "%.*e", digits - 1, value);
-        if (single ? strtof(out, NULL) == (float)value
-                   : strtod(out, NULL) == value)
+        if (decimal_read(str_from(out), single, &back) == 0 && back == value)
             return;
     }
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/decimal.h"
 #include "connect/json_number.h"
 #include "connect/json_token.h"
 #include "connect/message.h"
@@ -163,19 +164,8 @@ read_real(struct json_cursor *c, const ProtobufCFieldDescriptor *f, void *ret)
     if (number_text(c, f, &text, &kind) < 0)
         return -1;
     if (kind != JSON_STRING || !special_real(text, &value)) {
-        char *end = c->text + (text.data - c->text) + text.len;
-        char after;
-
-        if (text.len == 0 || json_number_len(text.data, text.len) != text.len)
-            return invalid(c, offset, f);
-        if (end == c->text + c->len)
-            return json_unexpected(c); /* a value is never the last token */
-        after = *end;
-        *end = '\0';
-        value =
-            single ? (double)strtof(text.data, NULL) : strtod(text.data, NULL);
-        *end = after;
-        if (isinf(value))
+        if (json_number_len(text.data, text.len) != text.len ||
+            decimal_read(text, single, &value) < 0)
             return invalid(c, offset, f);
     }
     if (single)

@@ -3,10 +3,12 @@
  */
 #include "http/accept.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/decimal.h"
+
+#define WEIGHT_MAX 31 /* bytes */
 
 /* One item of the list: a name and its weight. */
 struct item {
@@ -34,18 +36,11 @@ cut(struct str *s, char c)
 static double
 read_weight(struct str s, double fallback)
 {
-    char text[32];
-    char *end;
     double weight;
 
-    if (s.len == 0 || s.len >= sizeof(text) || s.data[0] <= ' ')
+    if (s.len > WEIGHT_MAX || decimal_read(s, false, &weight) < 0)
         return fallback;
-    memcpy(text, s.data, s.len);
-    text[s.len] = '\0';
-    errno = 0;
-    /* The agent never leaves the C locale: the point is a point. */
-    weight = strtod(text, &end);
-    return *end != '\0' || errno != 0 || isnan(weight) ? fallback : weight;
+    return weight;
 }
 
 static struct item

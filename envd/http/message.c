@@ -8,11 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/rfc3339.h"
 #include "base/scope.h"
 
-#define DAY_SECONDS   86400
-#define SECONDS_9999  253402300799 /* the last one that has four digits */
-#define DAYS_400_YEAR 146097
+#define DAY_SECONDS 86400
 
 static const struct {
     int status;
@@ -75,65 +74,24 @@ http_method_find(struct str name)
     return HTTP_OTHER;
 }
 
-struct civil_date {
-    int64_t year;
-    int64_t month; /* from 0 */
-    int64_t day;   /* from 1 */
-};
-
-/*
- * The Gregorian date of a day since 1970.  Years begin in March here, so that
- * the leap day is the last one of a year.
- */
-static struct civil_date
-civil_from_days(int64_t days)
-{
-    int64_t since_year_0 = days + 719468;
-    int64_t era = since_year_0 / DAYS_400_YEAR;
-    int64_t day_of_era = since_year_0 % DAYS_400_YEAR;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
-                           day_of_era / (DAYS_400_YEAR - 1)) /
-                          365;
-    int64_t day_of_year =
-        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t march_month = (5 * day_of_year + 2) / 153;
-    struct civil_date date;
-
-    date.day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    date.month = (march_month + 2) % 12;
-    date.year = era * 400 + year_of_era + (date.month < 2 ? 1 : 0);
-    return date;
-}
-
-/* Two decimal digits. */
-static void
-put_two(char *at, int64_t value)
-{
-    at[0] = (char)('0' + value / 10 % 10);
-    at[1] = (char)('0' + value % 10);
-}
-
 void
-http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE])
+http_date_format(int64_t seconds, char out[static HTTP_DATE_SIZE])
 {
-    static const char week[] = "ThuFriSatSunMonTueWed";
+    static const char week[] = "MonTueWedThuFriSatSun";
     static const char year[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct civil_date date;
-    int64_t second;
+    char date[RFC3339_SIZE];
+    int64_t day;
 
-    seconds = MAX(seconds, (int64_t)0);
-    seconds = MIN(seconds, (int64_t)SECONDS_9999);
-    date = civil_from_days(seconds / DAY_SECONDS);
-    second = seconds % DAY_SECONDS;
+    seconds = MAX(seconds, RFC3339_SECONDS_MIN); /* a Monday's first */
+    seconds = MIN(seconds, RFC3339_SECONDS_MAX);
+    day = (seconds - RFC3339_SECONDS_MIN) / DAY_SECONDS;
+    (void)rfc3339_format(date, seconds, 0); /* 1970-01-01T00:00:00Z */
     memcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT", HTTP_DATE_SIZE);
-    memcpy(out, week + seconds / DAY_SECONDS % 7 * 3, 3);
-    put_two(out + 5, date.day);
-    memcpy(out + 8, year + date.month * 3, 3);
-    put_two(out + 12, date.year / 100);
-    put_two(out + 14, date.year);
-    put_two(out + 17, second / 3600);
-    put_two(out + 20, second / 60 % 60);
-    put_two(out + 23, second % 60);
+    memcpy(out, week + day % 7 * 3, 3);
+    memcpy(out + 5, date + 8, 2);
+    memcpy(out + 8, year + ((date[5] - '0') * 10 + date[6] - '1') * 3, 3);
+    memcpy(out + 12, date, 4);
+    memcpy(out + 17, date + 11, 8);
 }
 
 const char *

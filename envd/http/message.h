@@ -19,10 +19,10 @@ enum http_method http_method_find(struct str name);
 #define HTTP_DATE_SIZE 30
 
 /*
- * Write seconds since 1970 (of the years 1970 to 9999, else clamped) as
+ * Write seconds since 1970 (of the years 1 to 9999, else clamped) as
  * "Sun, 06 Nov 1994 08:49:37 GMT".  Rule: RFC 9110, IMF-fixdate.
  */
-void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE]);
+void http_date_format(int64_t seconds, char out[static HTTP_DATE_SIZE]);
 
 /* The text of the present second, formatted once in it. */
 struct http_clock {

@@ -347,6 +347,21 @@ log_unplaced(int err)
     log_end(&line, "Process started outside of its cgroup");
 }
 
+/* Said once each: what the kernel, or a filter, does not let us call. */
+static void
+log_missing(enum clone_call call, const char *name, int err)
+{
+    static bool said[CLONE_CALL_FORK + 1];
+    struct log_line line;
+
+    if (said[call] || !log_begin(&line, LOG_LEVEL_WARN, "process"))
+        return;
+    said[call] = true;
+    log_str(&line, "call", name);
+    log_str(&line, "error", errno_text(err));
+    log_end(&line, "Missing system call, an older one is used");
+}
+
 /*
  * Clone, with what the kernel offers.  A child that cannot be placed runs
  * unplaced: a guest may have removed or subdivided the cgroup, and its command
@@ -365,7 +380,12 @@ clone_child(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
     if (pid == -ENOSYS || pid == -EINVAL || pid == -E2BIG) {
         /* The child has our handlers here, until it has reset all. */
         plan->ignored = UINT64_MAX;
+        log_missing(CLONE_CALL_NEW, "clone3", -pid);
         pid = clone_raw(CLONE_CALL_OLD, -1, &child->pid_fd);
+        if (pid == -EINVAL) {
+            log_missing(CLONE_CALL_OLD, "clone with CLONE_PIDFD", -pid);
+            pid = clone_raw(CLONE_CALL_FORK, -1, &child->pid_fd);
+        }
     }
     return pid;
 }

@@ -7,8 +7,9 @@
 #include <sys/types.h>
 
 enum clone_call {
-    CLONE_CALL_NEW, /* clone3, able to place the child */
-    CLONE_CALL_OLD, /* clone, for kernels and filters without clone3 */
+    CLONE_CALL_NEW,  /* clone3, able to place the child */
+    CLONE_CALL_OLD,  /* clone, for kernels and filters without clone3 */
+    CLONE_CALL_FORK, /* clone as fork, for those that know no pidfd there */
 };
 
 /*
@@ -20,8 +21,8 @@ enum clone_call {
  * ret_pid_fd  in the parent, on success, close-on-exec
  *
  * Returns 0 in the child, the pid in the parent, or -errno.  In the child
- * signal handlers are those of the parent with CLONE_CALL_OLD, and default
- * with CLONE_CALL_NEW.
+ * signal handlers are default with CLONE_CALL_NEW, and those of the parent
+ * otherwise.
  * Rule: clone(2).
  */
 pid_t clone_raw(enum clone_call call, int cgroup_fd, int *ret_pid_fd);

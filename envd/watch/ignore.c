@@ -1,9 +1,9 @@
 /*
  * Names that a watcher does not want to hear of.
  */
-#include <fnmatch.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "watch/hub.h"
 
 bool
@@ -13,8 +13,7 @@ ignore_matches(char *const *patterns, size_t count, const char *path,
     for (size_t i = 0; i < count; i++) {
         bool by_path = strchr(patterns[i], '/') != NULL;
 
-        if (fnmatch(patterns[i], by_path ? path : name,
-                    by_path ? FNM_PATHNAME : 0) == 0)
+        if (glob_matches(patterns[i], by_path ? path : name, by_path))
             return true;
     }
     return false;

@@ -64,7 +64,7 @@ struct watch_options {
     bool recursive;
     bool allow_network_mounts;
     bool close_write;
-    /* fnmatch(3) patterns of names, or of relative paths when they hold a
+    /* Patterns (base/glob.h) of names, or of relative paths when they hold a
      * slash: what matches is neither reported nor entered. */
     const char *const *ignore;
     size_t ignore_count;

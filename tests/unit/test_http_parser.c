@@ -471,7 +471,9 @@ test_dates(void **state)
         {1798761599, "Thu, 31 Dec 2026 23:59:59 GMT"},
         {253402300799, "Fri, 31 Dec 9999 23:59:59 GMT"},
         {INT64_MAX, "Fri, 31 Dec 9999 23:59:59 GMT"},
-        {-1, "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {-1, "Wed, 31 Dec 1969 23:59:59 GMT"},
+        {-62135596800, "Mon, 01 Jan 0001 00:00:00 GMT"},
+        {INT64_MIN, "Mon, 01 Jan 0001 00:00:00 GMT"},
     };
     char text[HTTP_DATE_SIZE];
 

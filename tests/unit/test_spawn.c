@@ -898,20 +898,24 @@ test_unprivileged_agent(void **state)
 static void
 test_clone_without_clone3(void **state)
 {
-    int pid_fd = -1;
-    siginfo_t info;
-    pid_t pid = clone_raw(CLONE_CALL_OLD, -1, &pid_fd);
+    static const enum clone_call calls[] = {CLONE_CALL_OLD, CLONE_CALL_FORK};
 
     (void)state;
-    if (pid == 0)
-        (void)syscall(SYS_exit_group, 7);
-    assert_true(pid > 0);
-    wait_readable(pid_fd);
-    assert_int_equal(waitid(P_PIDFD, (id_t)pid_fd, &info, WEXITED), 0);
-    assert_int_equal(info.si_pid, pid);
-    assert_int_equal(info.si_status, 7);
-    assert_true((fcntl(pid_fd, F_GETFD) & FD_CLOEXEC) != 0);
-    fd_close(&pid_fd);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        int pid_fd = -1;
+        siginfo_t info;
+        pid_t pid = clone_raw(calls[i], -1, &pid_fd);
+
+        if (pid == 0)
+            (void)syscall(SYS_exit_group, 7);
+        assert_true(pid > 0);
+        wait_readable(pid_fd);
+        assert_int_equal(waitid(P_PIDFD, (id_t)pid_fd, &info, WEXITED), 0);
+        assert_int_equal(info.si_pid, pid);
+        assert_int_equal(info.si_status, 7);
+        assert_true((fcntl(pid_fd, F_GETFD) & FD_CLOEXEC) != 0);
+        fd_close(&pid_fd);
+    }
 }
 
 /* ---- cgroups ------------------------------------------------------------- */
