@@ -20,6 +20,7 @@ struct http_exchange;
 struct http_server;
 struct loop;
 struct polled_table;
+struct service;
 struct user_db;
 struct watch_hub;
 struct worker_pool;
@@ -55,6 +56,7 @@ struct envd {
     struct cpu_sampler *cpu;
     size_t uploads; /* running */
     unsigned int archives; /* being packed and unpacked for clients */
+    struct service *service; /* what has started us */
 };
 
 /*
