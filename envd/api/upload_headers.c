@@ -99,7 +99,8 @@ read_digest(struct upload *u, struct str value, struct status *st)
         int low = hex_digit(value.data[2 * i + 1]);
 
         good = high >= 0 && low >= 0;
-        u->wanted[i] = (uint8_t)(high << 4 | low);
+        if (good)
+            u->wanted[i] = (uint8_t)(high * 16 + low);
     }
     if (good || !u->checked)
         return 0;
