@@ -212,8 +212,8 @@ set_slice(struct post *p)
 {
     size_t share = LIMIT_UPLOAD_BUFFERS_BYTES / 2 / p->envd->uploads;
 
-    p->slice_bytes =
-        MIN(MAX(share, SLICE_MIN_BYTES), (size_t)LIMIT_TRANSFER_SLICE_BYTES);
+    share = MAX(share, SLICE_MIN_BYTES);
+    p->slice_bytes = MIN(share, (size_t)LIMIT_TRANSFER_SLICE_BYTES);
     http_body_into(p->x, &p->filling, p->slice_bytes);
 }
 

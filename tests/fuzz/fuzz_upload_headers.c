@@ -35,6 +35,14 @@ cut(char *text, size_t size, struct http_header *headers)
     return count;
 }
 
+static bool
+is_key(const char *key)
+{
+    while (*key >= ' ' && *key <= '~' && (*key < 'A' || *key > 'Z'))
+        key++;
+    return *key == '\0';
+}
+
 static void
 judge(const struct upload *u)
 {
@@ -44,8 +52,7 @@ judge(const struct upload *u)
         const struct metadata *m = &u->metadata[i];
 
         assert(strlen(m->value) == m->len);
-        for (const char *p = m->key; *p != '\0'; p++)
-            assert(*p >= ' ' && *p <= '~' && (*p < 'A' || *p > 'Z'));
+        assert(is_key(m->key));
         for (size_t j = 0; j < i; j++)
             assert(strcmp(u->metadata[j].key, m->key) != 0);
         total += 9 + strlen(m->key) + m->len;
