@@ -212,9 +212,17 @@ set_slice(struct post *p)
 {
     size_t share = LIMIT_UPLOAD_BUFFERS_BYTES / 2 / p->envd->uploads;
 
-    p->slice_bytes =
-        MIN(MAX(share, SLICE_MIN_BYTES), (size_t)LIMIT_TRANSFER_SLICE_BYTES);
+    share = MAX(share, SLICE_MIN_BYTES);
+    p->slice_bytes = MIN(share, (size_t)LIMIT_TRANSFER_SLICE_BYTES);
     http_body_into(p->x, &p->filling, p->slice_bytes);
+}
+
+static void
+resume(struct post *p)
+{
+    if (p->paused && !p->body_ended)
+        http_body_resume(p->x);
+    p->paused = false;
 }
 
 /* Give a worker what was received, if it is enough. */
@@ -229,10 +237,7 @@ start_slice(struct post *p)
     p->filling = empty;
     set_slice(p);
     p->last = p->body_ended;
-    if (p->paused && !p->body_ended) {
-        p->paused = false;
-        http_body_resume(p->x);
-    }
+    resume(p);
     start(p, run_slice);
 }
 
@@ -244,6 +249,8 @@ on_result(struct post *p)
     case UPLOAD_MORE:
         buf_reset(&p->slice, p->slice_bytes);
         start_slice(p);
+        if (!p->running && p->x != NULL)
+            resume(p);
         break;
     case UPLOAD_DONE:
         answer(p);
@@ -270,19 +277,6 @@ on_slice(struct job *job)
         give_up(p, p->fault_status, p->fault);
     else
         on_result(p);
-}
-
-static void
-on_opened(struct job *job)
-{
-    struct post *p = post_of(job);
-
-    if (p->x == NULL || p->result == UPLOAD_FAILED) {
-        on_slice(job);
-        return;
-    }
-    p->running = false;
-    http_body_resume(p->x);
 }
 
 static void
@@ -501,11 +495,8 @@ api_files_post(struct envd *e, struct http_exchange *x)
     /* A large file is opened first, so that a refusal needs no body. */
     if (!p->upload.multipart && p->upload.gzip == NULL &&
         p->upload.content_length > LIMIT_TRANSFER_SLICE_BYTES) {
-        p->job.run = run_open;
-        p->job.done = on_opened;
-        p->running = worker_submit(e->workers, &p->job) == 0;
-        if (!p->running)
-            fail(p, 503, "too many file operations");
+        p->paused = true;
+        start(p, run_open);
     } else {
         http_body_resume(x);
     }

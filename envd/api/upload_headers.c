@@ -93,18 +93,20 @@ read_digest(struct upload *u, struct str value, struct status *st)
 {
     bool good = value.len == 2 * sizeof(u->wanted);
 
-    u->checked = value.data != NULL;
+    if (value.data == NULL)
+        return 0;
     for (size_t i = 0; good && i < sizeof(u->wanted); i++) {
         int high = hex_digit(value.data[2 * i]);
         int low = hex_digit(value.data[2 * i + 1]);
 
         good = high >= 0 && low >= 0;
-        u->wanted[i] = (uint8_t)(high << 4 | low);
+        if (good)
+            u->wanted[i] = (uint8_t)(high * 16 + low);
     }
-    if (good || !u->checked)
-        return 0;
-    return status_set(st, RPC_INVALID_ARGUMENT,
-                      DIGEST_HEADER ": not 64 hexadecimal digits");
+    u->checked = good;
+    return good ? 0
+                : status_set(st, RPC_INVALID_ARGUMENT,
+                             DIGEST_HEADER ": not 64 hexadecimal digits");
 }
 
 int

@@ -106,6 +106,30 @@ reserve(const struct file_writer *w, int fd)
     return is_full(errno) || errno == EFBIG ? errno : 0;
 }
 
+/* Free the room behind the old content again. */
+static void
+give_room_back(const struct file_writer *w)
+{
+    const struct timespec times[2] = {w->old.st_atim, w->old.st_mtim};
+
+    if (w->size_expected <= w->old.st_size)
+        return;
+    (void)!ftruncate(w->fd, w->old.st_size);
+    (void)futimens(w->fd, times);
+}
+
+/* As reserve(), for content that goes over the old. */
+static int
+reserve_over_old(const struct file_writer *w)
+{
+    int err = reserve(w, w->fd);
+
+    /* Some file systems keep the part that they found room for. */
+    if (err != 0)
+        give_room_back(w);
+    return err;
+}
+
 /* Prepare to write over the old content. */
 static int
 choose_direct(struct file_writer *w, struct status *st)
@@ -118,17 +142,10 @@ choose_direct(struct file_writer *w, struct status *st)
 static int
 choose_for_want_of_room(struct file_writer *w, int err, struct status *st)
 {
-    off_t end = (w->old.st_size + 4095) & ~(off_t)4095;
-
     if (w->keep_old || !claim(w))
         return fail_write(w, err, st);
-    err = reserve(w, w->fd);
-    if (err == 0)
-        return choose_direct(w, st);
-    /* Some file systems keep the part that they found room for. */
-    (void)!fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end,
-                     w->size_expected);
-    return fail_write(w, err, st);
+    err = reserve_over_old(w);
+    return err != 0 ? fail_write(w, err, st) : choose_direct(w, st);
 }
 
 /* Open a stage in the directory that holds the file's name, or -1. */
@@ -177,7 +194,7 @@ choose_whole(struct file_writer *w, struct status *st)
     if (!claim(w))
         return choose_stage(w, st);
     if (w->size_expected > old_bytes(w)) {
-        int err = reserve(w, w->fd);
+        int err = reserve_over_old(w);
 
         if (err != 0)
             return fail_write(w, err, st);
@@ -469,6 +486,9 @@ file_writer_abort(struct file_writer *w)
     case FILE_WRITER_STAGED:
         if (!direct) {
             writer_restore_metadata(w);
+            if (w->mode == FILE_WRITER_DIRECT && S_ISREG(w->old.st_mode) &&
+                !w->is_virtual)
+                give_room_back(w);
         } else if (S_ISREG(w->old.st_mode) && !w->is_virtual) {
             /* Rather a stump than new content that goes over into old. */
             (void)!ftruncate(w->fd, w->written);

@@ -282,8 +282,6 @@ on_full_disk(const char *disk)
     char *a = fill(disk, "a", 1536 * KIB);
     char *b = fill(disk, "b", 1536 * KIB);
     char *sources[] = {a, b};
-    struct status st = {0};
-    char *old;
     char out[4096];
 
     /* Appending takes less room than a copy, and this is too little. */
@@ -291,10 +289,20 @@ on_full_disk(const char *disk)
     expect_full(sources, 2, out);
     CHECK(access(out, F_OK) < 0);
     CHECK(holds(a, "a", 1536 * KIB) && holds(b, "b", 1536 * KIB));
+}
 
+static void
+on_disk_without_room(const char *disk)
+{
+    char *a = fill(disk, "a", 1024 * KIB);
+    char *b = fill(disk, "b", 1024 * KIB);
+    char *old = fill(disk, "old", 1024 * KIB);
+    char *sources[] = {a, b};
+    struct status st = {0};
+    char out[4096];
+
+    (void)snprintf(out, sizeof(out), "%s/out", disk);
     /* Over what exists there must be room for a copy. */
-    CHECK(truncate(a, 1024 * KIB) == 0 && truncate(b, 1024 * KIB) == 0);
-    old = fill(disk, "old", 1024 * KIB);
     expect_full(sources, 2, old);
     CHECK(holds(old, "old", 1024 * KIB));
     CHECK(holds(a, "a", 1024 * KIB) && holds(b, "b", 1024 * KIB));
@@ -379,6 +387,13 @@ test_full_disk(void **state)
 }
 
 static void
+test_no_room_for_a_copy(void **state)
+{
+    (void)state;
+    with_disk("size=4m", on_disk_without_room);
+}
+
+static void
 test_no_inodes(void **state)
 {
     (void)state;
@@ -409,6 +424,7 @@ main(void)
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_made_up_files),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_no_room_for_a_copy),
         cmocka_unit_test(test_no_inodes),
         cmocka_unit_test(test_read_only_disk),
         cmocka_unit_test(test_bind_mount),

@@ -118,6 +118,38 @@ do_resume_silent(void *ctx)
     http_body_resume(fixture.held);
 }
 
+/* ---- /gather: four bytes at a time into a buffer of its own ---------------
+ */
+
+static struct buf gathered; /* on the loop only */
+
+static void
+gather_on_body(struct http_exchange *x, void *ctx, const uint8_t *data,
+               size_t len)
+{
+    (void)ctx;
+    note(data != NULL ? "given %zu" : "in %zu", len);
+    if (data != NULL)
+        buf_append(&gathered, data, len);
+    if (gathered.len >= 4)
+        http_body_pause(x);
+}
+
+static const struct http_handler gatherer = {
+    .on_body = gather_on_body,
+    .on_body_end = hold_on_end,
+    .on_cancel = note_cancel,
+};
+
+static void
+do_gather(void *ctx)
+{
+    (void)ctx;
+    note("[%.*s]", (int)gathered.len, (const char *)buf_data(&gathered));
+    buf_done(&gathered);
+    http_body_resume(fixture.held);
+}
+
 /* ---- /flood: as much as there is room for -------------------------------- */
 
 #define FLOOD_PIECE (16 * 1024)
@@ -298,6 +330,12 @@ on_request(struct http_exchange *x, void *ctx)
         fixture.held = x;
         http_accept(x, &hold, NULL);
         note("hold");
+    } else if (str_eq(path, "/gather")) {
+        fixture.held = x;
+        http_accept(x, &gatherer, NULL);
+        note("gather");
+        http_body_into(x, &gathered, 4);
+        http_body_resume(x);
     } else if (str_eq(path, "/flood")) {
         flood_peak = 0;
         http_accept(x, &flooder, NULL);
@@ -366,6 +404,53 @@ test_slow_reader_holds_the_producer(void **state)
     assert_true(peak < LIMIT_HTTP_OUTPUT_BYTES + FLOOD_PIECE + 100);
     (void)close(fd);
     expect_log(" cancel");
+    expect_connections(0);
+    fixture_stop();
+}
+
+/* A body is received where its handler wants it, no further than it allows. */
+static void
+test_gathered_body(void **state)
+{
+    int fd;
+
+    (void)state;
+    fixture_start(on_request, NULL);
+    fd = dial_and_say("POST /gather HTTP/1.1\r\n" HOST
+                      "Content-Length: 11\r\n\r\nab");
+    expect_log(" gather given 2");
+    say(fd, "cdefghijkGET /health HTTP/1.1\r\n" HOST "\r\n");
+    expect_log(" in 2");
+    fixture_run(do_gather, NULL);
+    expect_log(" [abcd] in 4");
+    fixture_run(do_gather, NULL);
+    expect_log(" [efgh] in 3 end 0");
+    fixture_run(do_gather, NULL);
+    expect_log(" [ijk]");
+    fixture_run(do_reply, NULL);
+    expect(fd, NO_CONTENT NO_CONTENT);
+
+    /* The framing stands between the pieces of a chunked one. */
+    say(fd, "POST /gather HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
+    expect_log(" gather given 2");
+    say(fd, "1\r\nc\r\n0\r\n\r\n");
+    expect_log(" given 1 end 0");
+    fixture_run(do_gather, NULL);
+    expect_log(" [abc]");
+    fixture_run(do_reply, NULL);
+    expect(fd, NO_CONTENT);
+
+    /* Its sender leaves inside. */
+    say(fd, "POST /gather HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n");
+    expect_log(" gather");
+    say(fd, "a");
+    (void)shutdown(fd, SHUT_WR);
+    expect_log(" in 1 end -104");
+    fixture_run(do_gather, NULL);
+    expect_log(" [a]");
+    (void)close(fd);
+    fixture_run(do_reply, NULL);
     expect_connections(0);
     fixture_stop();
 }
@@ -922,6 +1007,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slow_reader_holds_the_producer),
+        cmocka_unit_test(test_gathered_body),
         cmocka_unit_test(test_flood_leaves_others_their_turn),
         cmocka_unit_test(test_big_answers_keep_their_order),
         cmocka_unit_test(test_pieces_leave_at_the_end_of_the_turn),

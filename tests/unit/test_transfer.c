@@ -560,7 +560,18 @@ on_full_disk(const char *disk)
     CHECK(holds(old, 'q', 3 * MIB + 4096));
     CHECK(put_streamed(old, 'r', 2 * MIB, false, &st) == 0);
     CHECK(holds(old, 'r', 2 * MIB));
+    status_done(&st);
+}
 
+/* What a direct write costs that does not come to its end. */
+static void
+on_full_disk_cut(const char *disk)
+{
+    struct status st = {0};
+    char old[4096];
+    struct file_writer w;
+
+    (void)snprintf(old, sizeof(old), "%s/old", disk);
     /* Cut in the middle, when there was no room beside it: lost, and said. */
     CHECK(put_streamed(old, 'o', 3 * MIB, false, &st) == 0);
     w = writer(old);
@@ -675,6 +686,13 @@ test_full_disk(void **state)
 {
     (void)state;
     with_small_disk("size=4m", on_full_disk);
+}
+
+static void
+test_full_disk_cut(void **state)
+{
+    (void)state;
+    with_small_disk("size=4m", on_full_disk_cut);
 }
 
 static void
@@ -858,6 +876,7 @@ main(void)
         cmocka_unit_test(test_content_survives_the_failure_of_another),
         cmocka_unit_test(test_owner_and_sticky_directory),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk_cut),
         cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_tiny_disk),
         cmocka_unit_test(test_no_inodes),
