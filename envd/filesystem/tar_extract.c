@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/scope.h"
 #include "filesystem/tree.h"
+#include "filesystem/tree_made.h"
 #include "limits.h"
 
 /* Opened without following a link, and without any right to it. */
@@ -532,8 +533,10 @@ tar_extract_open(struct tar_extract *t, const char *path, struct status *st)
 
     arena_init(&t->arena, LIMIT_TAR_DIRS_BYTES);
     t->root_made = stat(path, &info) < 0;
-    if (t->root_made && tree_ensure_dirs(path, t->uid, t->gid, st) < 0)
+    if (t->root_made && tree_ensure_dirs(path, t->uid, t->gid, st) < 0) {
+        tree_blame_path(st);
         return -1;
+    }
     t->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (t->root_fd >= 0)
         return 0;

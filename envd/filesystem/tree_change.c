@@ -54,7 +54,7 @@ note(struct changer *c, const char *what, const char *op, int err)
 
     if (c->st->message != NULL)
         return;
-    if (err == ENAMETOOLONG || err == ELOOP || err == EINVAL)
+    if (err == ENAMETOOLONG || err == ELOOP || err == EINVAL || err == ENOTDIR)
         code = RPC_INVALID_ARGUMENT;
     if (err == ENOSPC || err == EDQUOT || err == ENOMEM)
         code = RPC_RESOURCE_EXHAUSTED;

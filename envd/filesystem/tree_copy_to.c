@@ -107,7 +107,9 @@ tree_copy(const char *source, const char *destination,
     if (parent == NULL)
         return fail(&c, ENOMEM, st);
     r = tree_make_missing(parent, owner->uid, owner->gid, &made, st);
-    if (r == 0) {
+    if (r < 0) {
+        tree_blame_path(st);
+    } else {
         r = copy(&c);
         if (r < 0)
             (void)fail(&c, -r, st);

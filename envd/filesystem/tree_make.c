@@ -150,6 +150,14 @@ tree_make_missing(const char *path, uid_t uid, gid_t gid, size_t *ret_first,
 }
 
 void
+tree_blame_path(struct status *st)
+{
+    if (st->err == 0 || st->err == ENOTDIR || st->err == ENAMETOOLONG ||
+        st->err == ELOOP)
+        st->code = RPC_INVALID_ARGUMENT;
+}
+
+void
 tree_unmake(const char *path, size_t first)
 {
     SCOPE(scope_free) char *dir = strdup(path);

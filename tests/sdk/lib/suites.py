@@ -12,14 +12,15 @@ DEPS = os.path.join(TOP, "build", "deps")
 
 
 class Pytest:
-    """The Python SDK suite, the raw protocol suite and the chaos suite."""
+    """The Python SDK suite, the raw protocol suite, the chaos and the OpenAPI suite."""
 
-    def __init__(self, *folder):
+    def __init__(self, *folder, environment="python"):
         self.cwd = os.path.join(TOP, "tests", *folder)
+        self.environment = environment
 
     def command(self, report, reference, extra):
         deselect = ["-m", "not ours"] if reference else []
-        pytest = os.path.join(DEPS, "python", "bin", "pytest")
+        pytest = os.path.join(DEPS, self.environment, "bin", "pytest")
         return [pytest, "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
                 *deselect, *extra]
 
@@ -83,5 +84,6 @@ class Go:
 
 SUITES = {"python": Pytest("sdk", "python"), "js": Node(), "go": Go(),
           "raw": Pytest("sdk", "raw"), "chaos": Pytest("chaos"),
-          "init": Pytest("init")}
-DEFAULT = ("python", "js", "go", "raw")
+          "init": Pytest("init"),
+          "openapi": Pytest("sdk", "openapi", environment="openapi")}
+DEFAULT = ("python", "js", "go", "raw", "openapi")

@@ -137,6 +137,8 @@ def test_relative_paths_are_those_of_the_home(home_folder):
     ("sub", "a", 400, "not a directory"),
     ("sub", "sub/below", 400, "invalid argument"),
     ("a", "a/below", 400, "not a directory"),
+    ("sub", "a/below/b", 400, "not a directory"),
+    ("sub", "x" * 300 + "/b", 400, "file name too long"),
     ("a", "x" * 300, 400, "file name too long"),
 ])
 def test_refused_copies(scratch, source, destination, status, text):
@@ -259,7 +261,7 @@ def test_what_takes_no_mode():
     ({"group": "-1"}, 400, "group is neither"),
     ({"path": "", "mode": "1"}, 400, "path is required"),
     ({"path": "/none/such", "mode": "1"}, 404, "path '/none/such' does not exist"),
-    ({"path": "/etc/passwd/x", "mode": "1"}, 500, "not a directory"),
+    ({"path": "/etc/passwd/x", "mode": "1"}, 400, "not a directory"),
     ({"path": "~x", "mode": "1"}, 400, "cannot expand user-specific home dir"),
 ])
 def test_refused_attributes(scratch, members, status, text):
