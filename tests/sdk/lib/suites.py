@@ -82,5 +82,6 @@ class Go:
 
 
 SUITES = {"python": Pytest("sdk", "python"), "js": Node(), "go": Go(),
-          "raw": Pytest("sdk", "raw"), "chaos": Pytest("chaos")}
+          "raw": Pytest("sdk", "raw"), "chaos": Pytest("chaos"),
+          "init": Pytest("init")}
 DEFAULT = ("python", "js", "go", "raw")
