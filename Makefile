@@ -9,6 +9,7 @@
 #   make rootfs          a bootable root file system, FLAVOUR=debian|systemd|micro
 #   make rootfs-all      all three, in build/rootfs
 #   make layer           a layer for container images, there too
+#   make dist, make deb  tarballs, a package (packaging/packages.mk)
 #   make fuzz-NAME       fuzz one parser for SECONDS (60)
 #
 # BUILD=release|debug|asan|tsan|fuzz picks flags and output folder; variants
@@ -20,13 +21,20 @@ B      := build/$(BUILD)
 VERSION := 0.6.13
 COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
-PKG      ?= pkg-config
+# Another machine's kind: the prefix of its compiler, a folder of its libraries.
+CROSS    ?=
+SYSROOT  ?=
 PROTOC   ?= protoc
 # Debian 12 ships llhttp as sources, later releases as a library.
 LLHTTP   ?= $(wildcard /usr/share/llhttp)
 ifeq ($(filter $(BUILD),fuzz),fuzz)
 CC := clang
 endif
+ifneq ($(CROSS),)
+CC := $(CROSS)gcc
+endif
+sysroot_include := $(SYSROOT:%=%/usr/include/$(CROSS:%-=%)) $(SYSROOT:%=%/usr/include)
+sysroot_lib := $(SYSROOT:%=%/usr/lib/$(CROSS:%-=%))
 
 # ---- flags ---------------------------------------------------------------
 
@@ -39,24 +47,29 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
 sanitize := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 cflags.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
                   -ffunction-sections -fdata-sections \
-                  -fno-asynchronous-unwind-tables
+                  -fno-asynchronous-unwind-tables \
+                  -ffile-prefix-map='$(CURDIR)'=.
 cflags.debug   := -Og -g3
 cflags.asan    := $(sanitize) -fsanitize=address,undefined
 cflags.tsan    := $(sanitize) -fsanitize=thread
 cflags.fuzz    := $(sanitize) -fsanitize=address,undefined,fuzzer-no-link
-# Relative relocations in a bit map, where the C library's start-up reads it.
+# Relative relocations in a bit map, where the linker can and the C library's
+# start-up reads it.
 relr := $(shell printf '\043include <features.h>\n\043if __GLIBC_PREREQ(2,36)\npacked\n\043endif\n' | \
-          $(CC) -E -P - 2>/dev/null | grep -x packed)
+          $(CC) -E -P - 2>/dev/null | grep -x packed && \
+          $(CC) -nostdlib -shared -Wl,--fatal-warnings,-z,pack-relative-relocs \
+              -o /dev/null -x c /dev/null 2>/dev/null || echo unpacked)
 ldflags.release := -static-pie -Wl,--gc-sections \
-                   $(relr:packed=-Wl,-z,pack-relative-relocs)
+                   $(if $(filter unpacked,$(relr)),,-Wl,-z,pack-relative-relocs)
 ldflags.other   := -pie
 
 CPPFLAGS_ALL = -iquote envd -isystem $B/gen -isystem /usr/share/include/llhttp \
+               $(foreach place,$(sysroot_include),-isystem $(place)) \
                -D_GNU_SOURCE -DLLHTTP_STRICT_MODE=1 -DENVD_VERSION='"$(VERSION)"' -MD -MP $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu17 -fPIE $(cflags.$(BUILD)) $(WARN) $(CFLAGS)
 LDFLAGS_ALL  = $(or $(ldflags.$(BUILD)),$(ldflags.other)) -pthread \
                -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(cflags.$(BUILD))) \
-               $(LDFLAGS)
+               $(sysroot_lib:%=-B%) $(sysroot_lib:%=-L%) -Wl,-Map,$@.map $(LDFLAGS)
 LDLIBS_ALL   = -levent_core -lprotobuf-c -lmd -lz \
                $(if $(LLHTTP),,-lllhttp) $(LDLIBS)
 
@@ -75,12 +88,12 @@ TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)
 OBJS    := $(SRCS:%.c=$B/%.o) $(GEN_O)
 UNIT    := $(patsubst tests/unit/%.c,$B/bin/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BIN     := $(if $(filter release,$(BUILD)),build/envd,$B/bin/envd)
+BIN     := $(if $(filter release,$(BUILD)),$(if $(CROSS),$B/bin/envd.stripped,build/envd),$B/bin/envd)
 
 all: $(BIN)
 
-build/envd: $B/bin/envd
-	strip -o $@ $<
+build/envd $B/bin/envd.stripped: $B/bin/envd
+	$(CROSS)strip -o $@ $<
 
 $B/bin/envd: $(MAIN:%.c=$B/%.o) $(OBJS)
 	@mkdir -p $(@D)
@@ -154,7 +167,7 @@ lint: $(GEN_H)
 deps:
 	packaging/deps build
 deps-test:
-	packaging/deps build test
+	packaging/deps build test package
 
 run: deps
 	$(MAKE) BUILD=release all
@@ -164,8 +177,8 @@ run: deps
 test: deps-test
 	tests/run $(if $(filter asan,$(BUILD)),asan)
 
-install: build/envd
-	install -D -m 0755 build/envd $(DESTDIR)$(PREFIX)/bin/envd
+install: $(BIN) install-docs
+	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/envd
 	sed 's|/usr/bin|$(PREFIX)/bin|' rootfs/usr/lib/systemd/system/envd.service | \
 	    install -D -m 0644 /dev/stdin \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system/envd.service
@@ -184,6 +197,8 @@ layer:
 
 clean:
 	rm -rf build
+
+include packaging/packages.mk
 
 .PHONY: all check lint deps deps-test run test install rootfs rootfs-all layer clean .FORCE
 .SECONDARY:

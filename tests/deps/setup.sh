@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh [python|raw|chaos|init|openapi|js|go]...: install what the named suites need (all of
+# setup.sh [python|raw|chaos|init|openapi|js|go|packaging]...: install what the named suites need (all of
 # them by default) into build/deps.  A second run finds its stamps and is done.
 set -eu
 # shellcheck source=tests/deps/lib.sh
@@ -15,6 +15,7 @@ here=$(dirname -- "$0")
         openapi) "$here/openapi.sh" ;;
         js) "$here/node.sh" ;;
         go) "$here/go.sh" ;;
+        packaging) "$here/packaging.sh" ;;
         *) echo "setup.sh: unknown suite $suite" >&2; exit 2 ;;
         esac
     done
