@@ -21,6 +21,7 @@
 #include "base/status.h"
 #include "guest/metrics.h"
 #include "guest/settings.h"
+#include "http/mime_types.h"
 #include "http/server.h"
 #include "limits.h"
 #include "loop/loop.h"
@@ -195,6 +196,7 @@ envd_free(struct envd *e)
     guest_settings_free(e->settings);
     access_token_free(e->token);
     user_db_free(e->users);
+    mime_types_free(e->types);
     loop_free(e->loop);
     free(e);
 }

@@ -18,6 +18,7 @@ struct guest_settings;
 struct http_exchange;
 struct http_server;
 struct loop;
+struct mime_types;
 struct polled_table;
 struct user_db;
 struct watch_hub;
@@ -52,6 +53,8 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
+    struct mime_types *types;    /* NULL until a download has read them */
+    unsigned int downloads_gzip; /* those that compress */
 };
 
 /*
