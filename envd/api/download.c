@@ -43,8 +43,8 @@ compress(struct download_body *b, const char *path)
     SCOPE(buf_done) struct buf plain = b->content;
 
     b->content = (struct buf){0};
-    if (gzip_deflate_run(b->gzip, buf_data(&plain), plain.len, b->at_end,
-                         &b->content) < 0)
+    if (gzip_deflate_run(b->gzip, plain.len > 0 ? buf_data(&plain) : NULL,
+                         plain.len, b->at_end, &b->content) < 0)
         fail_read(b, path, ENOMEM);
 }
 

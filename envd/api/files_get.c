@@ -234,7 +234,8 @@ pass_on(struct download *d)
 {
     struct buf *out = http_piece_open(d->x);
 
-    buf_append(out, buf_data(&d->body.content), d->body.content.len);
+    if (d->body.content.len > 0)
+        buf_append(out, buf_data(&d->body.content), d->body.content.len);
     http_piece_close(d->x);
     buf_done(&d->body.content);
     if (d->body.st.message != NULL) {

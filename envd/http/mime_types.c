@@ -142,24 +142,6 @@ add_list(struct mime_types *t, struct str line)
     }
 }
 
-/* Returns false when the file is not there to be read. */
-static bool
-read_table(struct mime_types *t, const char *root, const char *name,
-           void (*add_line)(struct mime_types *, struct str))
-{
-    SCOPE(scope_free) char *content = NULL;
-    char path[4096];
-    struct str rest = {0};
-
-    (void)snprintf(path, sizeof(path), "%s%s", root, name);
-    if (fd_read_file(path, LIMIT_TYPES_FILE_BYTES, &content, &rest.len) < 0)
-        return false;
-    rest.data = content;
-    while (rest.len > 0)
-        add_line(t, take_until(&rest, '\n'));
-    return true;
-}
-
 /* ---- the index ----------------------------------------------------------- */
 
 static int
@@ -194,11 +176,13 @@ drop_repetitions(struct mime_types *t)
 static void
 make_index(struct mime_types *t)
 {
-    const char *at = (const char *)buf_data(&t->text);
-    const char *end = at + t->text.len;
+    const char *at;
+    const char *end;
 
     if (t->text.len == 0)
         return;
+    at = (const char *)buf_data(&t->text);
+    end = at + t->text.len;
     while (at < end) {
         buf_append(&t->index, &at, sizeof(at));
         at += strlen(at) + 1; /* its name */
@@ -211,24 +195,61 @@ make_index(struct mime_types *t)
 }
 
 struct mime_types *
-mime_types_read(const char *root)
+mime_types_parse(struct str text, bool lists)
 {
     struct mime_types *t = calloc(1, sizeof(*t));
-    bool found = false;
 
     if (t == NULL)
         return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(pattern_files) && !found; i++)
-        found = read_table(t, root, pattern_files[i], add_pattern);
-    t->overrides = !found;
-    for (size_t i = 0; i < ARRAY_LEN(list_files) && !found; i++)
-        (void)read_table(t, root, list_files[i], add_list);
+    t->overrides = lists;
+    while (text.len > 0) {
+        struct str line = take_until(&text, '\n');
+
+        if (lists)
+            add_list(t, line);
+        else
+            add_pattern(t, line);
+    }
     make_index(t);
     if (t->text.failed || t->index.failed) {
         mime_types_free(t);
         return NULL;
     }
     return t;
+}
+
+/* Append a file and a newline; false when it cannot be read. */
+static bool
+read_table(const char *root, const char *name, struct buf *out)
+{
+    SCOPE(scope_free) char *content = NULL;
+    char path[4096];
+    size_t len;
+
+    (void)snprintf(path, sizeof(path), "%s%s", root, name);
+    if (fd_read_file(path, LIMIT_TYPES_FILE_BYTES, &content, &len) < 0)
+        return false;
+    buf_append(out, content, len);
+    buf_append_byte(out, '\n');
+    return true;
+}
+
+struct mime_types *
+mime_types_read(const char *root)
+{
+    SCOPE(buf_done) struct buf text = {0};
+    struct str all = {0};
+    bool found = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(pattern_files) && !found; i++)
+        found = read_table(root, pattern_files[i], &text);
+    for (size_t i = 0; i < ARRAY_LEN(list_files) && !found; i++)
+        (void)read_table(root, list_files[i], &text);
+    if (text.failed)
+        return NULL;
+    if (text.len > 0)
+        all = (struct str){(const char *)buf_data(&text), text.len};
+    return mime_types_parse(all, /* lists= */ !found);
 }
 
 void

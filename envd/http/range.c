@@ -195,8 +195,9 @@ byte_parts_length(const struct byte_parts *p)
 
     for (size_t i = 0; i <= p->ranges.count; i++) {
         byte_parts_frame(p, i, &frame);
-        len += (int64_t)frame.len;
-        len += i < p->ranges.count ? p->ranges.list[i].len : 0;
+        if (ckd_add(&len, len, (int64_t)frame.len) ||
+            (i < p->ranges.count && ckd_add(&len, len, p->ranges.list[i].len)))
+            return -1;
         buf_truncate(&frame, 0);
     }
     return len;

@@ -69,7 +69,7 @@ void byte_parts_init(struct byte_parts *p);
  */
 void byte_parts_frame(const struct byte_parts *p, size_t i, struct buf *out);
 
-/* Bytes of the whole body. */
+/* Bytes of the whole body; -1 when there is no such number. */
 int64_t byte_parts_length(const struct byte_parts *p);
 
 #endif
