@@ -1,157 +1,294 @@
 /*
- * The worker's side of a download: read, compress, frame.
+ * The sending of a download: jobs, one after the other, until all is sent or
+ * nobody wants it any more.
  */
 #include "api/download.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
 #include "base/scope.h"
-#include "http/content.h"
-#include "http/encoding.h"
+#include "envd.h"
+#include "http/mime_types.h"
 #include "limits.h"
 
-/* Up to this size a file is made by the job that opens it. */
-#define WHOLE_BYTES      (64 * 1024)
-#define WHOLE_GZIP_BYTES LIMIT_TRANSFER_SLICE_BYTES
+/* One job sends no more than this: so few workers serve many downloads. */
+#define SEND_BYTES (4 * 1024 * 1024)
 
-static void
-fail_read(struct download_body *b, const char *path, int err)
+/* A job waits this long for a client that keeps up; only so many do at once. */
+#define SEND_WAIT_MS 10
+#define SEND_WAITERS (LIMIT_WORKER_THREADS / 2)
+
+/* ---- its life ------------------------------------------------------------ */
+
+struct download *
+download_new(struct envd *e, struct http_exchange *x)
 {
-    b->at_end = true;
-    (void)status_errno(&b->st, RPC_INTERNAL, err,
-                       "error reading file '%s': read %s", path, path);
-}
+    struct download *d = xcalloc(1, sizeof(*d));
 
-/* Read once. */
-static void
-read_some(struct download_body *b, const char *path, size_t max)
-{
-    ssize_t wanted = (ssize_t)MIN((int64_t)max, b->file.left);
-    ssize_t n = file_reader_read(&b->file, &b->content, max);
-
-    if (n < 0)
-        fail_read(b, path, (int)-n);
-    b->changing = b->file.size >= 0 && n < wanted;
-    b->at_end = n < wanted || b->file.left == 0;
-}
-
-/* What was read, by what it becomes. */
-static void
-compress(struct download_body *b, const char *path)
-{
-    SCOPE(buf_done) struct buf plain = b->content;
-
-    b->content = (struct buf){0};
-    if (gzip_deflate_run(b->gzip, plain.len > 0 ? buf_data(&plain) : NULL,
-                         plain.len, b->at_end, &b->content) < 0)
-        fail_read(b, path, ENOMEM);
-}
-
-/* The type by what the file begins with. */
-static const char *
-sniff(const struct download_body *b)
-{
-    uint8_t front[CONTENT_SNIFF_BYTES];
-    ssize_t len;
-
-    if (b->file.size < 0)
-        return content_sniff(buf_data(&b->content), b->content.len);
-    len = file_reader_peek(&b->file, front, sizeof(front));
-    return content_sniff(front, len > 0 ? (size_t)len : 0);
-}
-
-static bool
-gzip_pays(const struct download_body *b)
-{
-    return b->file.size != 0 && !content_is_compressed(b->type);
+    d->envd = e;
+    d->x = x;
+    d->body.file.fd = -1;
+    d->socket_fd = -1;
+    return d;
 }
 
 void
-download_body_open(struct download_body *b, const char *path,
-                   enum download_coding coding, bool whole)
+download_free(struct download *d)
 {
-    int64_t whole_max = WHOLE_BYTES;
+    if (d->counted)
+        d->envd->downloads_gzip--;
+    download_body_done(&d->body);
+    fd_close(&d->socket_fd);
+    mime_types_free(d->types_read);
+    files_request_done(&d->request);
+    free(d->path);
+    free(d);
+}
 
-    if (file_reader_open(&b->file, path, &b->st) < 0)
+static void
+run_close(struct job *job)
+{
+    download_body_close(&download_of(job)->body);
+}
+
+static void
+on_closed(struct job *job)
+{
+    download_free(download_of(job));
+}
+
+void
+download_drop(struct download *d)
+{
+    d->x = NULL;
+    if (d->running)
+        return; /* its `done` comes here again */
+    d->job.run = run_close;
+    d->job.done = on_closed;
+    d->job.quick = false;
+    if (d->body.file.fd < 0 || worker_submit(d->envd->workers, &d->job) < 0)
+        download_free(d);
+}
+
+void
+download_end(struct download *d)
+{
+    files_log(&d->request, 200, NULL);
+    download_drop(d);
+}
+
+void
+download_fail(struct download *d, int http_status, const char *text)
+{
+    files_fail(&d->request, d->x, http_status, "%s", text);
+    download_drop(d);
+}
+
+/* What was promised will not come. */
+static void
+cut_off(struct download *d, const char *why)
+{
+    files_log(&d->request, 500, why);
+    http_abort(d->x);
+    download_drop(d);
+}
+
+void
+download_start(struct download *d, void (*run)(struct job *job),
+               void (*done)(struct job *job))
+{
+    static const char busy[] = "too many file operations";
+
+    d->job.run = run;
+    d->job.done = done;
+    d->job.quick = !http_reply_begun(d->x);
+    d->running = worker_submit(d->envd->workers, &d->job) == 0;
+    if (d->running)
         return;
-    if (b->file.size < 0)
-        read_some(b, path, WHOLE_BYTES);
-    if (b->type == NULL)
-        b->type = sniff(b);
-    if (coding == DOWNLOAD_GZIP_ONLY ||
-        (coding == DOWNLOAD_GZIP && gzip_pays(b))) {
-        b->gzip = gzip_deflate_new(b->file.size < 0 ? SIZE_MAX
-                                                    : (size_t)b->file.size);
-        if (b->gzip == NULL)
-            fail_read(b, path, ENOMEM);
-        whole_max = WHOLE_GZIP_BYTES;
-    }
-    if (whole && b->file.size >= 0 && b->file.size <= whole_max) {
-        read_some(b, path, (size_t)b->file.size);
-        b->file.size = (int64_t)b->content.len; /* as it is by now */
-    }
-    if (b->gzip != NULL && (b->at_end || b->content.len > 0))
-        compress(b, path);
-    if (b->at_end)
-        download_body_close(b);
-}
-
-void
-download_body_split(struct download_body *b)
-{
-    file_reader_seek(&b->file, 0, 0);
-}
-
-/* Read on, from part to part, until there is enough for one piece. */
-static void
-make_parts(struct download_body *b, const char *path)
-{
-    const struct byte_ranges *ranges = &b->parts.ranges;
-
-    b->at_end = false;
-    while (!b->at_end && b->content.len < LIMIT_TRANSFER_SLICE_BYTES) {
-        if (b->file.left > 0) {
-            read_some(b, path, LIMIT_TRANSFER_SLICE_BYTES);
-            b->at_end = b->changing;
-            continue;
-        }
-        byte_parts_frame(&b->parts, b->part, &b->content);
-        b->at_end = b->part == ranges->count || b->content.failed;
-        if (!b->at_end)
-            file_reader_seek(&b->file, ranges->list[b->part].first,
-                             ranges->list[b->part].len);
-        b->part++;
-    }
-}
-
-void
-download_body_make(struct download_body *b, const char *path)
-{
-    if (b->parts.ranges.count > 0)
-        make_parts(b, path);
+    if (http_reply_begun(d->x))
+        cut_off(d, busy);
     else
-        read_some(b, path, LIMIT_TRANSFER_SLICE_BYTES);
-    if (b->changing)
-        (void)status_set(&b->st, RPC_INTERNAL, "the file became shorter");
-    if (b->gzip != NULL)
-        compress(b, path);
-    if (b->at_end)
-        download_body_close(b);
+        download_fail(d, 503, busy);
+}
+
+/* ---- straight into the socket -------------------------------------------- */
+
+/*
+ * Wait for a client that will soon take more: a round over the loop costs more
+ * than that.  Most workers stay free, whatever clients do.
+ */
+static bool
+is_soon_writable(int fd)
+{
+    static atomic_int waiters;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    bool soon = atomic_fetch_add(&waiters, 1) < SEND_WAITERS &&
+                poll(&p, 1, SEND_WAIT_MS) > 0;
+
+    (void)atomic_fetch_sub(&waiters, 1);
+    return soon;
+}
+
+static void
+run_send(struct job *job)
+{
+    struct download *d = download_of(job);
+    struct file_sent sent = {.err = -EAGAIN};
+    size_t total = 0;
+
+    while (sent.err == -EAGAIN && total < SEND_BYTES) {
+        sent =
+            file_reader_send(&d->body.file, d->socket_fd, SEND_BYTES - total);
+        total += sent.len;
+        if (job_cancelled(job) ||
+            (sent.err == -EAGAIN && !is_soon_writable(d->socket_fd)))
+            break;
+    }
+    d->sent = (struct file_sent){.len = total, .err = sent.err};
+    if (d->body.file.left == 0 || (sent.err != 0 && sent.err != -EAGAIN))
+        download_body_close(&d->body);
+}
+
+static void
+on_sent(struct job *job)
+{
+    struct download *d = download_of(job);
+
+    d->running = false;
+    if (d->x == NULL) {
+        download_drop(d);
+        return;
+    }
+    http_sent(d->x, d->sent.len);
+    if (d->body.file.left == 0) {
+        http_reply_end(d->x, NULL);
+        download_end(d);
+    } else if (d->sent.err == 0 || d->sent.err == -EAGAIN) {
+        http_await_writable(d->x);
+    } else {
+        cut_off(d, d->sent.err == -ENODATA ? "the file became shorter"
+                                           : errno_text(-d->sent.err));
+    }
+}
+
+/* Have a worker send more, as there is room for it. */
+static void
+send_on(struct download *d)
+{
+    int fd = d->socket_fd >= 0 ? d->socket_fd : http_socket_dup(d->x);
+
+    if (fd < 0) {
+        cut_off(d, errno_text(-fd));
+        return;
+    }
+    d->socket_fd = fd;
+    download_start(d, run_send, on_sent);
 }
 
 void
-download_body_close(struct download_body *b)
+download_send(struct download *d, int http_status)
 {
-    file_reader_done(&b->file);
+    int64_t len = d->body.file.left;
+
+    http_reply_begin(d->x, http_status, len);
+    if (len == 0 || http_request(d->x)->method == HTTP_HEAD) {
+        http_reply_end(d->x, NULL);
+        download_end(d);
+        return;
+    }
+    d->direct = true;
+    http_await_writable(d->x);
+}
+
+/* ---- in pieces ----------------------------------------------------------- */
+
+static void
+run_make(struct job *job)
+{
+    struct download *d = download_of(job);
+
+    download_body_make(&d->body, d->path);
+}
+
+/* Hand on what was made; ask for more when there is room. */
+static void on_made(struct job *job);
+
+static void
+pass_on(struct download *d)
+{
+    struct buf *out = http_piece_open(d->x);
+
+    if (d->body.content.len > 0)
+        buf_append(out, buf_data(&d->body.content), d->body.content.len);
+    http_piece_close(d->x);
+    buf_done(&d->body.content);
+    if (d->body.st.message != NULL) {
+        cut_off(d, status_message(&d->body.st));
+    } else if (d->body.at_end) {
+        http_reply_end(d->x, NULL);
+        download_end(d);
+    } else if (http_has_room(d->x)) {
+        download_start(d, run_make, on_made);
+    }
+}
+
+static void
+on_made(struct job *job)
+{
+    struct download *d = download_of(job);
+
+    d->running = false;
+    if (d->x == NULL)
+        download_drop(d);
+    else
+        pass_on(d);
 }
 
 void
-download_body_done(struct download_body *b)
+download_make(struct download *d, int http_status, int64_t len)
 {
-    download_body_close(b);
-    gzip_deflate_free(b->gzip);
-    byte_ranges_done(&b->parts.ranges);
-    buf_done(&b->content);
-    status_done(&b->st);
+    http_reply_begin(d->x, http_status, len);
+    if (http_request(d->x)->method == HTTP_HEAD) {
+        http_reply_end(d->x, NULL);
+        download_end(d);
+    } else {
+        pass_on(d);
+    }
 }
+
+/* ---- the exchange -------------------------------------------------------- */
+
+static void
+on_room(struct http_exchange *x, void *ctx)
+{
+    struct download *d = ctx;
+
+    (void)x;
+    if (d->running)
+        return;
+    if (d->direct)
+        send_on(d);
+    else
+        download_start(d, run_make, on_made);
+}
+
+static void
+on_cancel(struct http_exchange *x, void *ctx)
+{
+    struct download *d = ctx;
+
+    (void)x;
+    if (d->running)
+        job_cancel(&d->job);
+    download_drop(d);
+}
+
+const struct http_handler download_handler = {
+    .on_room = on_room,
+    .on_cancel = on_cancel,
+};

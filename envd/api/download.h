@@ -1,63 +1,93 @@
 /*
- * What a download sends, made by workers: a file as it is, parts of it, or all
- * of it compressed.
+ * One download on its way: who works on it, and how its answer is sent.
  *
- * Context: worker, one job at a time, unless said otherwise.
+ * A file as it is goes from workers straight into the socket, a slice at a
+ * time; what has to be compressed, framed or read to its end is made by them in
+ * pieces and handed on.
+ *
+ * Context: loop.
  */
 #ifndef ENVD_API_DOWNLOAD_H
 #define ENVD_API_DOWNLOAD_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
-#include "base/status.h"
-#include "filesystem/reader.h"
-#include "http/range.h"
+#include "api/download_body.h"
+#include "api/files.h"
+#include "base/scope.h"
+#include "http/accept.h"
+#include "http/exchange.h"
+#include "loop/worker.h"
 
-struct gzip_deflate;
+struct envd;
+struct mime_types;
 
-/* What a client would like to get. */
-enum download_coding {
-    DOWNLOAD_PLAIN,
-    DOWNLOAD_GZIP,      /* where it makes the file smaller */
-    DOWNLOAD_GZIP_ONLY, /* in any case */
+/* One download.  While a job runs, it alone uses what is marked (job). */
+struct download {
+    struct job job;
+    struct envd *envd;
+    struct http_exchange *x; /* NULL when the client is gone */
+    struct files_request request;
+    char *path; /* resolved; owned */
+    struct accept_coding accepts;
+    enum download_coding coding; /* wanted */
+    bool conditional;            /* needs the file as it is */
+    bool has_range;
+    bool counted; /* among those that compress */
+    bool running; /* a job is under way */
+    bool direct;  /* a worker sends it */
+
+    const struct mime_types *types; /* NULL until they are read */
+    struct mime_types *types_read;  /* (job) by our job; owned */
+    struct download_body body;      /* (job) */
+    int socket_fd;                  /* (job) our own, -1 until it is needed */
+    struct file_sent sent;          /* (job) */
 };
 
-/* Zero-initialise it but for file.fd; end it with download_body_done(). */
-struct download_body {
-    struct file_reader file;
-    const char *type;          /* borrowed; NULL until it is known */
-    struct gzip_deflate *gzip; /* NULL: sent as it is */
-    struct byte_parts parts;   /* none: all that is left of the file */
-    size_t part;               /* the next one to begin */
+static inline struct download *
+download_of(struct job *job)
+{
+    return container_of(job, struct download, job);
+}
 
-    struct buf content; /* made, for whoever sends it to take */
-    bool at_end;        /* nothing more will be made */
-    bool changing;      /* it became shorter meanwhile */
-    struct status st;   /* why it ended early */
-};
+/* The callbacks of the exchange, which get the download. */
+extern const struct http_handler download_handler;
+
+/* A download of `x`, which is yet to be filled in. */
+struct download *download_new(struct envd *e, struct http_exchange *x);
+
+/* Free one that nothing was started for. */
+void download_free(struct download *d);
 
 /*
- * Open the file and find out its type.  What is small is made whole at once,
- * what has no size as far as a first piece goes; else `content` stays empty.
- *
- * whole  all of it is wanted: not only its head, or a range
+ * Have a worker do something for it.  When none can be had the request is
+ * answered, and the download over.
  */
-void download_body_open(struct download_body *b, const char *path,
-                        enum download_coding coding, bool whole);
+void download_start(struct download *d, void (*run)(struct job *job),
+                    void (*done)(struct job *job));
 
-/* Begin with the several parts of `parts`, which is filled in. */
-void download_body_split(struct download_body *b);
+/* Nobody waits for it any more: free it, now or when its job is over. */
+void download_drop(struct download *d);
 
-/* Make the next piece. */
-void download_body_make(struct download_body *b, const char *path);
+/* The request has been answered: note that, and free it. */
+void download_end(struct download *d);
 
-/* Close the file, which may wait for whoever serves its file system. */
-void download_body_close(struct download_body *b);
+/* Answer with a failure, and free it. */
+void download_fail(struct download *d, int http_status, const char *text);
 
-/* Context: any, when the file is closed. */
-void download_body_done(struct download_body *b);
+/*
+ * Answer with what is left of the file, by sendfile(2); it then goes on, and
+ * ends, by itself.
+ */
+void download_send(struct download *d, int http_status);
+
+/*
+ * Answer with what workers make, beginning with what they have made; it then
+ * goes on, and ends, by itself.
+ *
+ * len  bytes of the body, -1 when unknown
+ */
+void download_make(struct download *d, int http_status, int64_t len);
 
 #endif

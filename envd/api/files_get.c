@@ -1,20 +1,14 @@
 /*
- * GET and HEAD /files: a worker opens the file and reads it when it is small;
- * a large one is sent by workers straight into the socket, a slice at a time;
- * what has to be compressed, framed or read to its end is made by them in
- * pieces and handed on.
+ * GET and HEAD /files: what is answered.  A worker opens the file, and reads it
+ * when it is small; what follows from its state and the headers of the request
+ * is decided here.
  */
-#include <errno.h>
-#include <poll.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "api/api.h"
 #include "api/download.h"
 #include "api/files.h"
-#include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "envd.h"
@@ -28,56 +22,6 @@
 #include "limits.h"
 #include "loop/worker.h"
 
-/* One job sends no more than this: so few workers serve many downloads. */
-#define SEND_BYTES (4 * 1024 * 1024)
-
-/* A job waits this long for a client that keeps up; only so many do at once. */
-#define SEND_WAIT_MS 10
-#define SEND_WAITERS (LIMIT_WORKER_THREADS / 2)
-
-/* One download.  While a job runs, it alone uses what is marked (job). */
-struct download {
-    struct job job;
-    struct envd *envd;
-    struct http_exchange *x; /* NULL when the client is gone */
-    struct files_request request;
-    char *path; /* resolved; owned */
-    struct accept_coding accepts;
-    enum download_coding coding; /* wanted */
-    bool conditional;            /* needs the file as it is */
-    bool has_range;
-    bool counted; /* among those that compress */
-    bool running; /* a job is under way */
-    bool direct;  /* a worker sends it */
-
-    const struct mime_types *types; /* NULL until they are read */
-    struct mime_types *types_read;  /* (job) by our job; owned */
-    struct download_body body;      /* (job) */
-    int socket_fd;                  /* (job) our own, -1 until it is needed */
-    struct file_sent sent;          /* (job) */
-};
-
-static void
-download_free(struct download *d)
-{
-    if (d->counted)
-        d->envd->downloads_gzip--;
-    download_body_done(&d->body);
-    fd_close(&d->socket_fd);
-    mime_types_free(d->types_read);
-    files_request_done(&d->request);
-    free(d->path);
-    free(d);
-}
-
-/* ---- jobs ---------------------------------------------------------------- */
-
-static struct download *
-download_of(struct job *job)
-{
-    return container_of(job, struct download, job);
-}
-
 static void
 run_open(struct job *job)
 {
@@ -90,210 +34,6 @@ run_open(struct job *job)
     download_body_open(&d->body, d->path, d->coding, !d->has_range);
 }
 
-static void
-run_make(struct job *job)
-{
-    struct download *d = download_of(job);
-
-    download_body_make(&d->body, d->path);
-}
-
-/*
- * Wait for a client that will soon take more: a round over the loop costs more
- * than that.  Most workers stay free, whatever clients do.
- */
-static bool
-is_soon_writable(int fd)
-{
-    static atomic_int waiters;
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    bool soon = atomic_fetch_add(&waiters, 1) < SEND_WAITERS &&
-                poll(&p, 1, SEND_WAIT_MS) > 0;
-
-    (void)atomic_fetch_sub(&waiters, 1);
-    return soon;
-}
-
-static void
-run_send(struct job *job)
-{
-    struct download *d = download_of(job);
-    struct file_sent sent = {.err = -EAGAIN};
-    size_t total = 0;
-
-    while (sent.err == -EAGAIN && total < SEND_BYTES) {
-        sent =
-            file_reader_send(&d->body.file, d->socket_fd, SEND_BYTES - total);
-        total += sent.len;
-        if (job_cancelled(job) ||
-            (sent.err == -EAGAIN && !is_soon_writable(d->socket_fd)))
-            break;
-    }
-    d->sent = (struct file_sent){.len = total, .err = sent.err};
-    if (d->body.file.left == 0 || (sent.err != 0 && sent.err != -EAGAIN))
-        download_body_close(&d->body);
-}
-
-static void
-run_close(struct job *job)
-{
-    download_body_close(&download_of(job)->body);
-}
-
-static void
-on_closed(struct job *job)
-{
-    download_free(download_of(job));
-}
-
-/* ---- how it goes on ------------------------------------------------------ */
-
-/* Nobody needs it any more. */
-static void
-download_end(struct download *d)
-{
-    d->x = NULL;
-    if (d->running)
-        return; /* its `done` comes here again */
-    d->job.run = run_close;
-    d->job.done = on_closed;
-    d->job.quick = false;
-    if (d->body.file.fd < 0 || worker_submit(d->envd->workers, &d->job) < 0)
-        download_free(d);
-}
-
-static void
-start(struct download *d, void (*run)(struct job *job),
-      void (*done)(struct job *job))
-{
-    struct http_exchange *x = d->x;
-
-    d->job.run = run;
-    d->job.done = done;
-    d->job.quick = run == run_open;
-    d->running = worker_submit(d->envd->workers, &d->job) == 0;
-    if (d->running)
-        return;
-    if (http_reply_begun(x))
-        http_abort(x);
-    else
-        files_fail(&d->request, x, 503, "too many file operations");
-    download_end(d);
-}
-
-static void
-answer_failure(struct download *d, int http_status, const char *text)
-{
-    files_fail(&d->request, d->x, http_status, "%s", text);
-    download_end(d);
-}
-
-static void
-cut_off(struct download *d, const char *why)
-{
-    files_log(&d->request, 500, why);
-    http_abort(d->x);
-    download_end(d);
-}
-
-/* The answer is on its way, or the rest of it. */
-static void
-finish(struct download *d)
-{
-    files_log(&d->request, 200, NULL);
-    download_end(d);
-}
-
-static void
-on_sent(struct job *job)
-{
-    struct download *d = download_of(job);
-
-    d->running = false;
-    if (d->x == NULL) {
-        download_end(d);
-        return;
-    }
-    http_sent(d->x, d->sent.len);
-    if (d->body.file.left == 0) {
-        http_reply_end(d->x, NULL);
-        finish(d);
-    } else if (d->sent.err == 0 || d->sent.err == -EAGAIN) {
-        http_await_writable(d->x);
-    } else {
-        cut_off(d, d->sent.err == -ENODATA ? "the file became shorter"
-                                           : errno_text(-d->sent.err));
-    }
-}
-
-/* Hand on what was made; ask for more when there is room. */
-static void on_made(struct job *job);
-
-static void
-pass_on(struct download *d)
-{
-    struct buf *out = http_piece_open(d->x);
-
-    if (d->body.content.len > 0)
-        buf_append(out, buf_data(&d->body.content), d->body.content.len);
-    http_piece_close(d->x);
-    buf_done(&d->body.content);
-    if (d->body.st.message != NULL) {
-        cut_off(d, status_message(&d->body.st));
-    } else if (d->body.at_end) {
-        http_reply_end(d->x, NULL);
-        finish(d);
-    } else if (http_has_room(d->x)) {
-        start(d, run_make, on_made);
-    }
-}
-
-static void
-on_made(struct job *job)
-{
-    struct download *d = download_of(job);
-
-    d->running = false;
-    if (d->x == NULL)
-        download_end(d);
-    else
-        pass_on(d);
-}
-
-static void
-on_room(struct http_exchange *x, void *ctx)
-{
-    struct download *d = ctx;
-
-    if (d->running)
-        return;
-    if (!d->direct) {
-        start(d, run_make, on_made);
-        return;
-    }
-    if (d->socket_fd < 0)
-        d->socket_fd = http_socket_dup(x);
-    if (d->socket_fd >= 0) {
-        start(d, run_send, on_sent);
-    } else {
-        int err = -d->socket_fd;
-
-        d->socket_fd = -1;
-        cut_off(d, errno_text(err));
-    }
-}
-
-static void
-on_cancel(struct http_exchange *x, void *ctx)
-{
-    struct download *d = ctx;
-
-    (void)x;
-    if (d->running)
-        job_cancel(&d->job);
-    download_end(d);
-}
-
 /* ---- answers ------------------------------------------------------------- */
 
 /* An answer without a body. */
@@ -301,36 +41,7 @@ static void
 answer_empty(struct download *d, int http_status)
 {
     http_reply(d->x, http_status, NULL, 0);
-    finish(d);
-}
-
-/* The `left` bytes that the file reader stands at, by sendfile(2). */
-static void
-answer_direct(struct download *d, int http_status)
-{
-    int64_t len = d->body.file.left;
-
-    http_reply_begin(d->x, http_status, len);
-    if (len == 0 || http_request(d->x)->method == HTTP_HEAD) {
-        http_reply_end(d->x, NULL);
-        finish(d);
-        return;
-    }
-    d->direct = true;
-    http_await_writable(d->x);
-}
-
-/* What workers make, beginning with what they have made. */
-static void
-answer_made(struct download *d, int http_status, int64_t len)
-{
-    http_reply_begin(d->x, http_status, len);
-    if (http_request(d->x)->method == HTTP_HEAD) {
-        http_reply_end(d->x, NULL);
-        finish(d);
-    } else {
-        pass_on(d);
-    }
+    download_end(d);
 }
 
 static void
@@ -338,11 +49,11 @@ answer_whole(struct download *d)
 {
     if (d->body.at_end) {
         http_reply_buf(d->x, 200, &d->body.content);
-        finish(d);
+        download_end(d);
     } else if (d->body.gzip != NULL || d->body.file.size < 0) {
-        answer_made(d, 200, -1);
+        download_make(d, 200, -1);
     } else {
-        answer_direct(d, 200);
+        download_send(d, 200);
     }
 }
 
@@ -356,7 +67,7 @@ answer_one_range(struct download *d, struct byte_ranges *ranges)
     http_add_header(d->x, "Content-Range", text);
     file_reader_seek(&d->body.file, ranges->list[0].first, ranges->list[0].len);
     byte_ranges_done(ranges);
-    answer_direct(d, 206);
+    download_send(d, 206);
 }
 
 /* Takes the ranges. */
@@ -373,7 +84,7 @@ answer_ranges(struct download *d, const struct byte_ranges *ranges)
     download_body_split(&d->body);
     (void)stpcpy(stpcpy(type, multipart), parts->boundary);
     http_add_header(d->x, "Content-Type", type);
-    answer_made(d, 206, byte_parts_length(parts));
+    download_make(d, 206, byte_parts_length(parts));
 }
 
 static void
@@ -392,7 +103,7 @@ answer_bad_range(struct download *d, bool behind)
                     behind ? "invalid range: failed to overlap\n"
                            : "invalid range\n");
     files_log(&d->request, 416, "invalid range");
-    download_end(d);
+    download_drop(d);
 }
 
 /* The whole file or the part of it that is asked for. */
@@ -471,17 +182,17 @@ static bool
 refuse_coding(struct download *d)
 {
     if (d->accepts.best == CODING_NONE) {
-        answer_failure(d, 406,
-                       "error parsing Accept-Encoding: no acceptable encoding "
-                       "found, supported: [gzip]");
+        download_fail(d, 406,
+                      "error parsing Accept-Encoding: no acceptable encoding "
+                      "found, supported: [gzip]");
         return true;
     }
     http_drop_header(d->x, "Vary");
     http_add_header(d->x, "Vary", "Origin, Accept-Encoding");
     if (d->accepts.identity_refused && d->conditional) {
-        answer_failure(d, 406,
-                       "identity encoding not acceptable for Range or "
-                       "conditional request");
+        download_fail(d, 406,
+                      "identity encoding not acceptable for Range or "
+                      "conditional request");
         return true;
     }
     return false;
@@ -498,12 +209,12 @@ on_opened(struct job *job)
     if (d->envd->types == NULL)
         d->envd->types = TAKE_PTR(d->types_read);
     if (d->x == NULL) {
-        download_end(d);
+        download_drop(d);
         return;
     }
     if (d->body.st.message != NULL) {
-        answer_failure(d, files_http_status(d->body.st.code),
-                       status_message(&d->body.st));
+        download_fail(d, files_http_status(d->body.st.code),
+                      status_message(&d->body.st));
         return;
     }
     if (refuse_coding(d))
@@ -597,20 +308,12 @@ prepare(struct download *d)
 void
 api_files_get(struct envd *e, struct http_exchange *x)
 {
-    static const struct http_handler handler = {
-        .on_room = on_room,
-        .on_cancel = on_cancel,
-    };
-    struct download *d = xcalloc(1, sizeof(*d));
+    struct download *d = download_new(e, x);
 
-    d->envd = e;
-    d->x = x;
-    d->body.file.fd = -1;
-    d->socket_fd = -1;
     if (prepare(d) < 0) {
         download_free(d);
         return;
     }
-    http_accept(x, &handler, d);
-    start(d, run_open, on_opened);
+    http_accept(x, &download_handler, d);
+    download_start(d, run_open, on_opened);
 }
