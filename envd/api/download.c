@@ -106,7 +106,7 @@ download_start(struct download *d, void (*run)(struct job *job),
 
     d->job.run = run;
     d->job.done = done;
-    d->job.quick = !http_reply_begun(d->x);
+    d->job.quick = !http_reply_begun(d->x) && d->coding == DOWNLOAD_PLAIN;
     d->running = worker_submit(d->envd->workers, &d->job) == 0;
     if (d->running)
         return;

@@ -31,6 +31,12 @@ def test_as_get_without_a_body(conn, path, status):
         assert head.get("content-type") == got.get("content-type")
 
 
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/envs", "/files"])
+def test_is_named_as_allowed(path):
+    answer = exchange("PUT", path)
+    assert answer.status == 405 and {"GET", "HEAD"} <= set(answer.all("allow"))
+
+
 @pytest.mark.parametrize("size", [0, 20, 65536, 65537, 5 << 20])
 def test_sizes(conn, scratch, size):
     path = f"{scratch}/file"
