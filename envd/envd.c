@@ -25,6 +25,7 @@
 #include "guest/metrics.h"
 #include "guest/service.h"
 #include "guest/settings.h"
+#include "http/mime_types.h"
 #include "http/server.h"
 #include "limits.h"
 #include "loop/loop.h"
@@ -260,6 +261,7 @@ envd_free(struct envd *e)
     access_token_free(e->token);
     user_db_free(e->users);
     service_free(e->service);
+    mime_types_free(e->types);
     loop_free(e->loop);
     free(e);
 }

@@ -19,6 +19,7 @@ struct guest_settings;
 struct http_exchange;
 struct http_server;
 struct loop;
+struct mime_types;
 struct polled_table;
 struct service;
 struct user_db;
@@ -58,6 +59,8 @@ struct envd {
     size_t uploads; /* running */
     unsigned int archives; /* being packed and unpacked for clients */
     struct service *service; /* what has started us */
+    struct mime_types *types;    /* NULL until a download has read them */
+    unsigned int downloads_gzip; /* those that compress */
 };
 
 /*

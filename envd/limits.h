@@ -25,6 +25,7 @@
     X(HTTP_DRAIN_BYTES, 256 * 1024, "bytes", "unread body after an answer")    \
     X(HTTP_LINGER_MS, 1000, "ms", "write side shut, before the close")         \
     X(HTTP_CONNECTIONS, 4096, "connections", "beyond: 503 and close")          \
+    X(HTTP_RANGES, 1024, "ranges", "of one request; for more, all is sent")    \
     X(HTTP_OUTPUT_BYTES, 256 * 1024, "bytes",                                  \
       "queued towards one client before its producer waits")                   \
     X(REST_JSON_BYTES, 4 * 1024 * 1024, "bytes", "JSON body of REST (413)")    \
@@ -61,6 +62,10 @@
     X(TRANSFER_DEVICE_BYTES, 16 * 1024 * 1024, "bytes", "read of a device")    \
     X(UPLOAD_BUFFERS_BYTES, 2 * 1024 * 1024, "bytes",                          \
       "shared by the uploads that run, with least slices of 16 KiB")           \
+    X(DOWNLOADS_GZIP, 128, "downloads",                                        \
+      "compressed at once; others are sent as they are")                       \
+    X(TYPES_FILE_BYTES, 1024 * 1024, "bytes",                                  \
+      "a file that tells content types by extension; larger: not read")        \
     X(UPLOAD_FILES, 16384, "files", "of one multipart upload")                 \
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \

@@ -38,10 +38,14 @@ struct rest_route {
 
 static const struct rest_route rest_routes[] = {
     {"/health", "GET", api_health, HTTP_GET, true},
+    {"/health", "HEAD", api_health, HTTP_HEAD, true},
     {"/metrics", "GET", api_metrics, HTTP_GET, false},
+    {"/metrics", "HEAD", api_metrics, HTTP_HEAD, false},
     {"/envs", "GET", api_envs, HTTP_GET, false},
+    {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
     {"/files", "GET", api_files_get, HTTP_GET, true},
+    {"/files", "HEAD", api_files_get, HTTP_HEAD, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},
     {"/files/compose", "POST", api_files_compose, HTTP_POST, false},
     {"/files/attributes", "POST", api_files_attributes, HTTP_POST, false},

@@ -57,7 +57,7 @@ files_log(const struct files_request *r, int http_status, const char *error)
     log_str(&line, "username", r->username);
     if (error != NULL)
         log_i64(&line, "error_code", http_status);
-    log_end(&line, *r->method == 'G' ? "File read" : "File write");
+    log_end(&line, *r->method == 'P' ? "File write" : "File read");
 }
 
 void
@@ -104,6 +104,7 @@ int
 files_request_begin(struct files_request *r, struct envd *e,
                     struct http_exchange *x, bool write)
 {
+    bool head = http_request(x)->method == HTTP_HEAD;
     struct str query = http_request(x)->query;
     struct query_param params[] = {
         {.name = "path"},
@@ -115,7 +116,9 @@ files_request_begin(struct files_request *r, struct envd *e,
     struct access_signature proof = {.write = write};
 
     *r = (struct files_request){
-        .method = write ? "POST /files" : "GET /files",
+        .method = write  ? "POST /files"
+                  : head ? "HEAD /files"
+                         : "GET /files",
         .query = str_dup(query),
     };
     if (r->query == NULL) {

@@ -1,293 +1,179 @@
 /*
- * GET /files: a worker opens the file and reads it when it is small; a large
- * one is sent by workers straight into the socket, a slice at a time, and what
- * has no size is read and handed on in pieces.
+ * GET and HEAD /files: what is answered.  A worker opens the file, and reads it
+ * when it is small; what follows from its state and the headers of the request
+ * is decided here.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "api/api.h"
+#include "api/download.h"
 #include "api/files.h"
-#include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "envd.h"
 #include "filesystem/path.h"
-#include "filesystem/transfer.h"
 #include "http/accept.h"
+#include "http/condition.h"
 #include "http/content.h"
 #include "http/exchange.h"
 #include "http/message.h"
+#include "http/mime_types.h"
 #include "limits.h"
 #include "loop/worker.h"
-
-/* Up to this size a file is read by the job that opens it. */
-#define WHOLE_BYTES (64 * 1024)
-
-/* One job sends no more than this: so few workers serve many downloads. */
-#define SEND_BYTES (2 * 1024 * 1024)
-
-/* One download.  While a job runs, it alone uses what is marked (job). */
-struct download {
-    struct job job;
-    struct envd *envd;
-    struct http_exchange *x; /* NULL when the client is gone */
-    struct files_request request;
-    char *path;       /* resolved; owned */
-    const char *type; /* (job) static */
-    struct accept_coding accepts;
-    bool conditional; /* asks for a range, or under a condition */
-    bool running;     /* a job is under way */
-
-    struct file_reader file; /* (job) */
-    struct buf content;      /* (job) what was read */
-    bool at_end;             /* (job) nothing is left to read */
-    struct status st;        /* (job) */
-    int socket_fd;           /* (job) our own, -1 until it is needed */
-    off_t offset;            /* (job) */
-    struct file_sent sent;   /* (job) */
-};
-
-static void
-download_free(struct download *d)
-{
-    file_reader_done(&d->file);
-    fd_close(&d->socket_fd);
-    buf_done(&d->content);
-    status_done(&d->st);
-    files_request_done(&d->request);
-    free(d->path);
-    free(d);
-}
-
-/* ---- jobs ---------------------------------------------------------------- */
-
-static struct download *
-download_of(struct job *job)
-{
-    return container_of(job, struct download, job);
-}
-
-static void
-read_some(struct download *d, size_t max)
-{
-    ssize_t n = file_reader_read(&d->file, &d->content, max);
-
-    if (n < 0)
-        (void)status_errno(&d->st, RPC_INTERNAL, (int)-n,
-                           "error reading file '%s': read %s", d->path,
-                           d->path);
-    d->at_end = d->file.size >= 0 || n < (ssize_t)max;
-    if (d->at_end)
-        file_reader_done(&d->file);
-}
 
 static void
 run_open(struct job *job)
 {
     struct download *d = download_of(job);
-    uint8_t head[CONTENT_SNIFF_BYTES];
-    ssize_t len;
+    char extension[CONTENT_EXTENSION_SIZE];
 
-    if (file_reader_open(&d->file, d->path, &d->st) < 0)
-        return;
-    if (d->file.size > WHOLE_BYTES) {
-        if (d->type == NULL) {
-            len = file_reader_peek(&d->file, 0, head, sizeof(head));
-            d->type = content_sniff(head, len > 0 ? (size_t)len : 0);
-        }
-        return;
-    }
-    read_some(d, d->file.size < 0 ? WHOLE_BYTES : (size_t)d->file.size);
-    if (d->type == NULL)
-        d->type = content_sniff(buf_data(&d->content), d->content.len);
-}
-
-static void
-run_read(struct job *job)
-{
-    read_some(download_of(job), LIMIT_TRANSFER_SLICE_BYTES);
-}
-
-static void
-run_send(struct job *job)
-{
-    struct download *d = download_of(job);
-    off_t left = (off_t)d->file.size - d->offset;
-
-    d->sent = file_reader_send(&d->file, d->socket_fd, &d->offset,
-                               (size_t)MIN(left, (off_t)SEND_BYTES));
-    if (d->offset == (off_t)d->file.size ||
-        (d->sent.err != 0 && d->sent.err != -EAGAIN))
-        file_reader_done(&d->file);
-}
-
-/* Closing may wait for whoever serves the file system. */
-static void
-run_close(struct job *job)
-{
-    file_reader_done(&download_of(job)->file);
-}
-
-static void
-on_closed(struct job *job)
-{
-    download_free(download_of(job));
+    if (d->types == NULL && content_extension(d->request.path, extension))
+        d->types = d->types_read = mime_types_read("");
+    d->body.type = mime_types_find(d->types, d->request.path);
+    download_body_open(&d->body, d->path, d->coding, !d->has_range);
 }
 
 /* ---- answers ------------------------------------------------------------- */
 
-/* Nobody needs it any more. */
+/* An answer without a body. */
 static void
-download_end(struct download *d)
+answer_empty(struct download *d, int http_status)
 {
-    d->x = NULL;
-    if (d->running)
-        return; /* its `done` comes here again */
-    d->job.run = run_close;
-    d->job.done = on_closed;
-    if (d->file.fd < 0 || worker_submit(d->envd->workers, &d->job) < 0)
-        download_free(d);
-}
-
-static void
-start(struct download *d, void (*run)(struct job *job),
-      void (*done)(struct job *job))
-{
-    struct http_exchange *x = d->x;
-
-    d->job.run = run;
-    d->job.done = done;
-    d->running = worker_submit(d->envd->workers, &d->job) == 0;
-    if (d->running)
-        return;
-    if (http_reply_begun(x))
-        http_abort(x);
-    else
-        files_fail(&d->request, x, 503, "too many file operations");
+    http_reply(d->x, http_status, NULL, 0);
     download_end(d);
 }
 
 static void
-answer_failure(struct download *d, int http_status, const char *text)
+answer_whole(struct download *d)
 {
-    files_fail(&d->request, d->x, http_status, "%s", text);
-    download_end(d);
+    if (d->body.at_end) {
+        http_reply_buf(d->x, 200, &d->body.content);
+        download_end(d);
+    } else if (d->body.gzip != NULL || d->body.file.size < 0) {
+        download_make(d, 200, -1);
+    } else {
+        download_send(d, 200);
+    }
 }
 
 static void
-cut_off(struct download *d, const char *why)
+answer_one_range(struct download *d, struct byte_ranges *ranges)
 {
-    files_log(&d->request, 500, why);
-    http_abort(d->x);
-    download_end(d);
+    char text[CONTENT_RANGE_SIZE];
+
+    content_range_format(&ranges->list[0], d->body.file.size, text);
+    http_add_header(d->x, "Content-Type", d->body.type);
+    http_add_header(d->x, "Content-Range", text);
+    file_reader_seek(&d->body.file, ranges->list[0].first, ranges->list[0].len);
+    byte_ranges_done(ranges);
+    download_send(d, 206);
+}
+
+/* Takes the ranges. */
+static void
+answer_ranges(struct download *d, const struct byte_ranges *ranges)
+{
+    static const char multipart[] = "multipart/byteranges; boundary=";
+    char type[sizeof(multipart) + BYTE_RANGES_BOUNDARY_SIZE];
+    struct byte_parts *parts = &d->body.parts;
+
+    *parts = (struct byte_parts){
+        .ranges = *ranges, .type = d->body.type, .size = d->body.file.size};
+    byte_parts_init(parts);
+    download_body_split(&d->body);
+    (void)stpcpy(stpcpy(type, multipart), parts->boundary);
+    http_add_header(d->x, "Content-Type", type);
+    download_make(d, 206, byte_parts_length(parts));
 }
 
 static void
-add_last_modified(struct http_exchange *x, const struct timespec *mtime)
+answer_bad_range(struct download *d, bool behind)
 {
-    char text[HTTP_DATE_SIZE];
+    char text[CONTENT_RANGE_SIZE];
 
-    if (mtime->tv_sec == 0 && mtime->tv_nsec == 0)
-        return;
-    http_date_format(mtime->tv_sec, text);
-    http_add_header(x, "Last-Modified", text);
+    http_drop_header(d->x, "Accept-Ranges");
+    http_drop_header(d->x, "ETag");
+    http_drop_header(d->x, "Last-Modified");
+    if (behind) {
+        content_range_format(NULL, d->body.file.size, text);
+        http_add_header(d->x, "Content-Range", text);
+    }
+    http_reply_text(d->x, 416,
+                    behind ? "invalid range: failed to overlap\n"
+                           : "invalid range\n");
+    files_log(&d->request, 416, "invalid range");
+    download_drop(d);
+}
+
+/* The whole file or the part of it that is asked for. */
+static void
+answer_content(struct download *d, bool range_counts)
+{
+    struct str range = http_header(d->x, "Range");
+    struct byte_ranges ranges = {0};
+    enum byte_ranges_kind kind = BYTE_RANGES_WHOLE;
+
+    if (d->body.gzip != NULL)
+        http_add_header(d->x, "Content-Encoding", "gzip");
+    else if (d->body.file.size >= 0)
+        http_add_header(d->x, "Accept-Ranges", "bytes");
+    if (range_counts && d->body.file.size >= 0)
+        kind = byte_ranges_parse(range, d->body.file.size, &ranges);
+    switch (kind) {
+    case BYTE_RANGES_WHOLE:
+        http_add_header(d->x, "Content-Type", d->body.type);
+        answer_whole(d);
+        break;
+    case BYTE_RANGES_SOME:
+        if (ranges.count == 1)
+            answer_one_range(d, &ranges);
+        else
+            answer_ranges(d, &ranges);
+        break;
+    case BYTE_RANGES_MALFORMED:
+    case BYTE_RANGES_UNSATISFIABLE:
+        answer_bad_range(d, kind == BYTE_RANGES_UNSATISFIABLE);
+        break;
+    }
+}
+
+/* ---- what is known of the file ------------------------------------------- */
+
+/* What has no size of its own has no state that could be told from others. */
+static struct validators
+validators_of(const struct download *d)
+{
+    const struct file_reader *file = &d->body.file;
+    struct validators v = {0};
+    struct timespec now;
+
+    if (file->size < 0 || d->body.changing)
+        return v;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    validators_of_file(&v, file->inode, file->size, file->mtime, now);
+    return v;
 }
 
 static void
-add_headers(const struct download *d)
+add_headers(const struct download *d, const struct validators *v)
 {
     SCOPE(buf_done) struct buf disposition = {0};
     SCOPE(scope_free) char *name = path_base(d->path);
+    char date[HTTP_DATE_SIZE];
 
     content_disposition(&disposition, name != NULL ? name : "");
     buf_append_byte(&disposition, '\0');
     if (!disposition.failed)
         http_add_header(d->x, "Content-Disposition",
                         (const char *)buf_data(&disposition));
-    http_add_header(d->x, "Content-Type", d->type);
-    add_last_modified(d->x, &d->file.mtime);
-}
-
-static void
-on_sent(struct job *job)
-{
-    struct download *d = download_of(job);
-
-    d->running = false;
-    if (d->x == NULL) {
-        download_end(d);
+    if (d->body.gzip != NULL)
         return;
-    }
-    http_sent(d->x, d->sent.len);
-    if (d->offset == (off_t)d->file.size) {
-        http_reply_end(d->x, NULL);
-        files_log(&d->request, 200, NULL);
-        download_end(d);
-    } else if (d->sent.err == 0 || d->sent.err == -EAGAIN) {
-        http_await_writable(d->x);
-    } else {
-        cut_off(d, d->sent.err == -ENODATA ? "the file became shorter"
-                                           : errno_text(-d->sent.err));
-    }
-}
-
-/* Hand on what was read; ask for more when there is room. */
-static void on_read(struct job *job);
-
-static void
-pass_on(struct download *d)
-{
-    struct buf *out = http_piece_open(d->x);
-
-    buf_append(out, buf_data(&d->content), d->content.len);
-    http_piece_close(d->x);
-    buf_reset(&d->content, LIMIT_TRANSFER_SLICE_BYTES);
-    if (d->st.message != NULL) {
-        cut_off(d, status_message(&d->st));
-    } else if (d->at_end) {
-        http_reply_end(d->x, NULL);
-        files_log(&d->request, 200, NULL);
-        download_end(d);
-    } else if (http_has_room(d->x)) {
-        start(d, run_read, on_read);
-    }
-}
-
-static void
-on_read(struct job *job)
-{
-    struct download *d = download_of(job);
-
-    d->running = false;
-    if (d->x == NULL)
-        download_end(d);
-    else
-        pass_on(d);
-}
-
-static void
-on_room(struct http_exchange *x, void *ctx)
-{
-    struct download *d = ctx;
-
-    if (d->running)
-        return;
-    if (d->file.size < 0) {
-        start(d, run_read, on_read);
-        return;
-    }
-    if (d->socket_fd < 0)
-        d->socket_fd = http_socket_dup(x);
-    if (d->socket_fd >= 0) {
-        start(d, run_send, on_sent);
-    } else {
-        int err = -d->socket_fd;
-
-        d->socket_fd = -1;
-        cut_off(d, errno_text(err));
+    if (*v->tag != '\0')
+        http_add_header(d->x, "ETag", v->tag);
+    if (v->has_date) {
+        http_date_format(v->modified, date);
+        http_add_header(d->x, "Last-Modified", date);
     }
 }
 
@@ -295,19 +181,18 @@ on_room(struct http_exchange *x, void *ctx)
 static bool
 refuse_coding(struct download *d)
 {
-    if (d->accepts.best == CODING_NONE ||
-        (d->accepts.identity_refused && !d->conditional)) {
-        answer_failure(d, 406,
-                       "error parsing Accept-Encoding: no acceptable encoding "
-                       "found, supported: [gzip]");
+    if (d->accepts.best == CODING_NONE) {
+        download_fail(d, 406,
+                      "error parsing Accept-Encoding: no acceptable encoding "
+                      "found, supported: [gzip]");
         return true;
     }
     http_drop_header(d->x, "Vary");
     http_add_header(d->x, "Vary", "Origin, Accept-Encoding");
-    if (d->accepts.identity_refused) {
-        answer_failure(d, 406,
-                       "identity encoding not acceptable for Range or "
-                       "conditional request");
+    if (d->accepts.identity_refused && d->conditional) {
+        download_fail(d, 406,
+                      "identity encoding not acceptable for Range or "
+                      "conditional request");
         return true;
     }
     return false;
@@ -317,46 +202,48 @@ static void
 on_opened(struct job *job)
 {
     struct download *d = download_of(job);
+    struct conditions c;
+    struct validators v;
 
     d->running = false;
+    if (d->envd->types == NULL)
+        d->envd->types = TAKE_PTR(d->types_read);
     if (d->x == NULL) {
-        download_end(d);
+        download_drop(d);
         return;
     }
-    if (d->st.message != NULL) {
-        answer_failure(d, files_http_status(d->st.code),
-                       status_message(&d->st));
+    if (d->body.st.message != NULL) {
+        download_fail(d, files_http_status(d->body.st.code),
+                      status_message(&d->body.st));
         return;
     }
     if (refuse_coding(d))
         return;
-    add_headers(d);
-    if (d->at_end) {
-        http_reply_buf(d->x, 200, &d->content);
-        files_log(&d->request, 200, NULL);
-        download_end(d);
-    } else if (d->file.size < 0) {
-        http_reply_begin(d->x, 200, -1);
-        pass_on(d);
-    } else {
-        http_reply_begin(d->x, 200, d->file.size);
-        http_await_writable(d->x);
+    c = (struct conditions){
+        .if_match = http_header(d->x, "If-Match"),
+        .if_unmodified_since = http_header(d->x, "If-Unmodified-Since"),
+        .if_none_match = http_header(d->x, "If-None-Match"),
+        .if_modified_since = http_header(d->x, "If-Modified-Since"),
+        .if_range = http_header(d->x, "If-Range"),
+    };
+    v = validators_of(d);
+    add_headers(d, &v);
+    switch (conditions_check(&c, &v)) {
+    case CONDITIONS_MET:
+        answer_content(d, conditions_allow_range(&c, &v));
+        break;
+    case CONDITIONS_NOT_MODIFIED:
+        answer_empty(d, 304);
+        break;
+    case CONDITIONS_FAILED:
+        answer_empty(d, 412);
+        break;
     }
-}
-
-static void
-on_cancel(struct http_exchange *x, void *ctx)
-{
-    struct download *d = ctx;
-
-    (void)x;
-    if (d->running)
-        job_cancel(&d->job);
-    download_end(d);
 }
 
 /* ---- the request --------------------------------------------------------- */
 
+/* Whether a header is there that only the file as it is can answer. */
 static bool
 is_conditional(const struct http_exchange *x)
 {
@@ -367,6 +254,32 @@ is_conditional(const struct http_exchange *x)
         if (http_header(x, names[i]).len > 0)
             return true;
     return false;
+}
+
+/*
+ * Choose the coding.  Each that compresses holds memory while it lasts, so
+ * there are only so many.  Returns -1 after having answered.
+ */
+static int
+choose_coding(struct download *d)
+{
+    struct envd *e = d->envd;
+
+    d->accepts = accept_coding(http_header(d->x, "Accept-Encoding"));
+    d->conditional = is_conditional(d->x);
+    d->has_range = http_header(d->x, "Range").len > 0;
+    if (d->accepts.best != CODING_GZIP || d->conditional)
+        return 0;
+    if (e->downloads_gzip < LIMIT_DOWNLOADS_GZIP) {
+        e->downloads_gzip++;
+        d->counted = true;
+        d->coding =
+            d->accepts.identity_refused ? DOWNLOAD_GZIP_ONLY : DOWNLOAD_GZIP;
+    } else if (d->accepts.identity_refused) {
+        files_fail(&d->request, d->x, 503, "too many compressed downloads");
+        return -1;
+    }
+    return 0;
 }
 
 /* All that is checked before the disk is looked at. */
@@ -388,29 +301,19 @@ prepare(struct download *d)
                    (int)sent.len, sent.data, status_message(&st));
         return -1;
     }
-    d->type = content_type_by_name(sent);
-    d->accepts = accept_coding(http_header(d->x, "Accept-Encoding"));
-    d->conditional = is_conditional(d->x);
-    return 0;
+    d->types = d->envd->types;
+    return choose_coding(d);
 }
 
 void
 api_files_get(struct envd *e, struct http_exchange *x)
 {
-    static const struct http_handler handler = {
-        .on_room = on_room,
-        .on_cancel = on_cancel,
-    };
-    struct download *d = xcalloc(1, sizeof(*d));
+    struct download *d = download_new(e, x);
 
-    d->envd = e;
-    d->x = x;
-    d->file.fd = -1;
-    d->socket_fd = -1;
     if (prepare(d) < 0) {
         download_free(d);
         return;
     }
-    http_accept(x, &handler, d);
-    start(d, run_open, on_opened);
+    http_accept(x, &download_handler, d);
+    download_start(d, run_open, on_opened);
 }

@@ -37,7 +37,9 @@ fd_set_nonblock(int fd, int on)
 int
 fd_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
 {
-    SCOPE(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    /* Non-blocking, so that a pipe in the place of a file is an empty one. */
+    SCOPE(fd_close)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     SCOPE(scope_free) char *text = NULL;
     size_t len = 0;
     size_t cap = 4096;

@@ -1,5 +1,5 @@
 /*
- * One file read or written whole: what a download and an upload do to a disk.
+ * One file written whole: what an upload does to a disk.
  *
  * Plain blocking functions over a state that belongs to one job at a time.
  * Context: worker, unless said otherwise.
@@ -23,55 +23,6 @@
 #include "base/status.h"
 #include "filesystem/claims.h"
 #include "filesystem/metadata.h"
-
-/* ---- reading ------------------------------------------------------------- */
-
-/* A file open for reading; end it with file_reader_done(). */
-struct file_reader {
-    int fd;       /* owned, -1 when unset */
-    int64_t size; /* bytes; -1 when it shows only by reading to the end */
-    int64_t left; /* of a size that is not known: bytes still allowed */
-    struct timespec mtime;
-};
-
-/*
- * Open a file.  Regular files of real file systems have a size; those whose
- * size the kernel makes up (/proc, /sys) and devices are read to their end,
- * devices to LIMIT_TRANSFER_DEVICE_BYTES at most.
- *
- * Failures: not_found `path 'P' does not exist`; invalid_argument `path 'P' is
- * a directory`, `path 'P' is not a regular file` (pipes, sockets), and for
- * names that are too long and loops of links; internal `error checking if path
- * exists 'P': stat P: …`, `error opening file 'P': open P: …`.
- */
-int file_reader_open(struct file_reader *r, const char *path,
-                     struct status *st);
-
-/*
- * Append up to `max` bytes from the present position to `out`; fewer only at
- * the end of the file.  Returns the bytes, or -errno.
- */
-ssize_t file_reader_read(struct file_reader *r, struct buf *out, size_t max);
-
-/* As file_reader_read() from `offset`, leaving the position. */
-ssize_t file_reader_peek(const struct file_reader *r, off_t offset, void *out,
-                         size_t max);
-
-/* What came of file_reader_send(). */
-struct file_sent {
-    size_t len; /* bytes that went into the socket */
-    int err;    /* 0, -EAGAIN when it takes no more now, or -errno; -ENODATA
-                 * when the file ended early */
-};
-
-/* Send up to `len` bytes from *offset, advancing it, into a socket. */
-struct file_sent file_reader_send(const struct file_reader *r, int socket_fd,
-                                  off_t *offset, size_t len);
-
-/* Context: any. */
-void file_reader_done(struct file_reader *r);
-
-/* ---- writing ------------------------------------------------------------- */
 
 enum file_writer_mode {
     FILE_WRITER_CLOSED,

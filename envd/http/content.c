@@ -106,33 +106,77 @@ compare_extension(const void *key, const void *element)
     return strcmp(key, e->name);
 }
 
-const char *
-content_type_by_name(struct str path)
+bool
+content_extension(struct str path, char ret[CONTENT_EXTENSION_SIZE])
 {
-    char lower[16];
+    const char *from = path.data;
     size_t len = 0;
-    const struct extension *found;
 
-    /* The extension ends the last component: a slash ends the search. */
-    while (len < path.len && path.data[path.len - 1 - len] != '.') {
-        if (path.data[path.len - 1 - len] == '/' || len + 1 == sizeof(lower))
-            return NULL;
+    while (len < path.len && from[path.len - 1 - len] != '.') {
+        char c = from[path.len - 1 - len];
+
+        if (c == '/' || c == '\0' || len + 1 == CONTENT_EXTENSION_SIZE)
+            return false;
         len++;
     }
-    if (len == path.len)
-        return NULL;
-    /* All names of the table are lower case, so one look serves both cases. */
-    for (size_t i = 0; i < len; i++) {
-        char c = path.data[path.len - len + i];
+    if (len == 0 || len == path.len)
+        return false;
+    memcpy(ret, from + path.len - len, len);
+    ret[len] = '\0';
+    return true;
+}
 
-        if (c == '\0')
-            return NULL;
-        lower[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    }
-    lower[len] = '\0';
-    found = bsearch(lower, extensions, ARRAY_LEN(extensions),
-                    sizeof(extensions[0]), compare_extension);
+const char *
+content_type_by_extension(const char *extension)
+{
+    const struct extension *found =
+        bsearch(extension, extensions, ARRAY_LEN(extensions),
+                sizeof(extensions[0]), compare_extension);
+
     return found != NULL ? found->type : NULL;
+}
+
+/* Types that are packed, by how they begin. */
+static const char *const compressed[] = {
+    "video/",
+    "audio/aac",
+    "audio/flac",
+    "audio/mp",
+    "audio/ogg",
+    "audio/webm",
+    "image/apng",
+    "image/avif",
+    "image/gif",
+    "image/heic",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "font/woff",
+    OFFICE,
+    "application/epub+zip",
+    "application/gzip",
+    "application/java-archive",
+    "application/ogg",
+    "application/vnd.android.package-archive",
+    "application/vnd.oasis.opendocument.",
+    "application/vnd.rar",
+    "application/x-7z-compressed",
+    "application/x-bzip",
+    "application/x-compress",
+    "application/x-gzip",
+    "application/x-rar",
+    "application/x-xz",
+    "application/zip",
+    "application/zstd",
+};
+
+bool
+content_is_compressed(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(compressed); i++)
+        if (strncmp(type, compressed[i], strlen(compressed[i])) == 0)
+            return true;
+    return false;
 }
 
 /* ---- by content ---------------------------------------------------------- */

@@ -19,11 +19,20 @@
 bool content_is_token(char c);
 bool content_is_separator(char c);
 
+/* Bytes of the longest extension that is looked up, with a NUL. */
+#define CONTENT_EXTENSION_SIZE 32
+
 /*
- * The type of a file by what follows the last dot of its name; NULL when it
- * has none or is not known.  Exact case first, then lower case.
+ * What follows the last dot of the last component of a path.  Returns false
+ * when that has none, or one that is too long or holds a NUL.
  */
-const char *content_type_by_name(struct str path);
+bool content_extension(struct str path, char ret[CONTENT_EXTENSION_SIZE]);
+
+/* The type that belongs to a lower-case extension; NULL when not known. */
+const char *content_type_by_extension(const char *extension);
+
+/* Whether what has this type is packed already. */
+bool content_is_compressed(const char *type);
 
 /*
  * The type by the first bytes of the content; never NULL.  Rule: WHATWG MIME

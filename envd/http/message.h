@@ -24,6 +24,12 @@ enum http_method http_method_find(struct str name);
  */
 void http_date_format(int64_t seconds, char out[static HTTP_DATE_SIZE]);
 
+/*
+ * Read a date in one of the three forms that clients may send; the day of the
+ * week is not looked at.  Returns 0 or -EINVAL.  Rule: RFC 9110, 5.6.7.
+ */
+int http_date_parse(struct str s, int64_t *ret_seconds);
+
 /* The text of the present second, formatted once in it. */
 struct http_clock {
     int64_t second;

@@ -17,6 +17,7 @@
 #include "base/scope.h"
 #include "http/accept.h"
 #include "http/media_type.h"
+#include "http/mime_types.h"
 
 /* ---- types by name ------------------------------------------------------- */
 
@@ -48,7 +49,7 @@ test_type_by_name(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *type = content_type_by_name(str_from(names[i].path));
+        const char *type = mime_types_find(NULL, str_from(names[i].path));
 
         if (names[i].type == NULL)
             assert_null(type);
@@ -344,6 +345,35 @@ static const struct {
     {",,gzip,", CODING_GZIP, false},
 };
 
+/* What is packed already is not packed again. */
+static void
+test_compressed_types(void **state)
+{
+    static const char *const packed[] = {
+        "image/png",
+        "video/mp4",
+        "audio/mpeg",
+        "application/zip",
+        "application/x-gzip",
+        "font/woff2",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"};
+    static const char *const plain[] = {"text/plain; charset=utf-8",
+                                        "image/svg+xml",
+                                        "image/bmp",
+                                        "audio/wav",
+                                        "application/json",
+                                        "application/octet-stream",
+                                        "font/ttf",
+                                        "application/pdf",
+                                        "application/wasm"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(packed); i++)
+        assert_true(content_is_compressed(packed[i]));
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        assert_false(content_is_compressed(plain[i]));
+}
+
 static void
 test_accepted_codings(void **state)
 {
@@ -381,6 +411,7 @@ main(void)
         cmocka_unit_test(test_media_types),
         cmocka_unit_test(test_too_many_parameters),
         cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_compressed_types),
         cmocka_unit_test(test_accepted_codings),
         cmocka_unit_test(test_content_codings),
     };

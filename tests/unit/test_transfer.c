@@ -1,6 +1,6 @@
 /*
- * One file read or written: kinds of files, faults of the disk, and what stays
- * of the old one.
+ * One file written: kinds of files, faults of the disk, and what stays of the
+ * old one.
  */
 #include "filesystem/transfer.h"
 
@@ -723,142 +723,6 @@ test_read_only_disk(void **state)
     with_small_disk("ro", on_read_only_disk);
 }
 
-/* ---- reading ------------------------------------------------------------- */
-
-struct read_case {
-    const char *name;
-    enum rpc_code code;
-    const char *text; /* with one %s for the path each time */
-};
-
-static const struct read_case read_cases[] = {
-    {"missing", RPC_NOT_FOUND, "path '%s' does not exist"},
-    {"dangling", RPC_NOT_FOUND, "path '%s' does not exist"},
-    {"directory", RPC_INVALID_ARGUMENT, "path '%s' is a directory"},
-    {"fifo", RPC_INVALID_ARGUMENT, "path '%s' is not a regular file"},
-    {"self", RPC_INVALID_ARGUMENT,
-     "error checking if path exists '%s': stat %s: too many levels of "
-     "symbolic links"},
-    {"file/below", RPC_INTERNAL,
-     "error checking if path exists '%s': stat %s: not a directory"},
-};
-
-static void
-test_what_is_not_read(void **state)
-{
-    (void)state;
-    scratch_dir("directory");
-    scratch_file("file", "x", 0600);
-    scratch_link("nothing", "dangling");
-    scratch_link("self", "self");
-    assert_int_equal(mkfifo(scratch("fifo"), 0600), 0);
-    for (size_t i = 0; i < ARRAY_LEN(read_cases); i++) {
-        const struct read_case *c = &read_cases[i];
-        SCOPE(status_done) struct status st = {0};
-        SCOPE(scope_free) char *path = keep(c->name);
-        struct file_reader r;
-        char text[4096];
-        const char *second = strstr(c->text, "stat %s");
-
-        if (second == NULL)
-            (void)snprintf(text, sizeof(text), "path '%s'%s", path,
-                           strstr(c->text, "%s'") + 3);
-        else
-            (void)snprintf(text, sizeof(text),
-                           "error checking if path exists '%s': stat %s%s",
-                           path, path, second + 7);
-        assert_int_equal(file_reader_open(&r, path, &st), -1);
-        scratch_expect_status(&st, c->code, text);
-        file_reader_done(&r);
-    }
-}
-
-static void
-test_read(void **state)
-{
-    SCOPE(status_done) struct status st = {0};
-    SCOPE(buf_done) struct buf out = {0};
-    SCOPE(scope_free) char *path = keep("read");
-    struct file_reader r;
-    char text[8];
-
-    (void)state;
-    scratch_file("read", "0123456789", 0600);
-    assert_int_equal(file_reader_open(&r, path, &st), 0);
-    assert_int_equal(r.size, 10);
-    assert_int_equal(file_reader_peek(&r, 2, text, 3), 3);
-    assert_memory_equal(text, "234", 3);
-    assert_int_equal(file_reader_read(&r, &out, 4), 4);
-    assert_int_equal(file_reader_read(&r, &out, 100), 6);
-    assert_int_equal(file_reader_read(&r, &out, 100), 0);
-    assert_memory_equal(buf_data(&out), "0123456789", 10);
-    file_reader_done(&r);
-}
-
-static void
-test_read_made_up_files(void **state)
-{
-    SCOPE(status_done) struct status st = {0};
-    SCOPE(buf_done) struct buf out = {0};
-    struct file_reader r;
-
-    (void)state;
-    assert_int_equal(file_reader_open(&r, "/proc/self/stat", &st), 0);
-    assert_int_equal(r.size, -1);
-    assert_true(file_reader_read(&r, &out, 65536) > 0);
-    assert_int_equal(file_reader_read(&r, &out, 65536), 0);
-    file_reader_done(&r);
-
-    assert_int_equal(file_reader_open(&r, "/dev/null", &st), 0);
-    assert_int_equal(r.size, -1);
-    assert_int_equal(file_reader_read(&r, &out, 10), 0);
-    file_reader_done(&r);
-
-    assert_int_equal(file_reader_open(&r, "/dev/zero", &st), 0);
-    r.left = 15;
-    assert_int_equal(file_reader_read(&r, &out, 10), 10);
-    assert_int_equal(file_reader_read(&r, &out, 10), 5);
-    assert_int_equal(file_reader_read(&r, &out, 10), 0);
-    file_reader_done(&r);
-}
-
-static void
-test_send(void **state)
-{
-    SCOPE(status_done) struct status st = {0};
-    SCOPE(scope_free) char *path = keep("send");
-    struct file_reader r;
-    struct file_sent sent;
-    int ends[2];
-    char text[16];
-    off_t offset = 0;
-
-    (void)state;
-    scratch_file("send", "0123456789", 0600);
-    assert_int_equal(file_reader_open(&r, path, &st), 0);
-    assert_int_equal(socketpair(AF_UNIX,
-                                SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                                ends),
-                     0);
-    sent = file_reader_send(&r, ends[0], &offset, 4);
-    assert_int_equal(sent.len, 4);
-    assert_int_equal(sent.err, 0);
-    /* The file ends before what was promised. */
-    sent = file_reader_send(&r, ends[0], &offset, 100);
-    assert_int_equal(sent.len, 6);
-    assert_int_equal(sent.err, -ENODATA);
-    assert_int_equal(read(ends[1], text, sizeof(text)), 10);
-    assert_memory_equal(text, "0123456789", 10);
-
-    while (sent.err != -EAGAIN) {
-        offset = 0;
-        sent = file_reader_send(&r, ends[0], &offset, 10);
-    }
-    (void)close(ends[0]);
-    (void)close(ends[1]);
-    file_reader_done(&r);
-}
-
 int
 main(void)
 {
@@ -881,10 +745,6 @@ main(void)
         cmocka_unit_test(test_tiny_disk),
         cmocka_unit_test(test_no_inodes),
         cmocka_unit_test(test_read_only_disk),
-        cmocka_unit_test(test_what_is_not_read),
-        cmocka_unit_test(test_read),
-        cmocka_unit_test(test_read_made_up_files),
-        cmocka_unit_test(test_send),
     };
 
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

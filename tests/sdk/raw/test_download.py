@@ -1,5 +1,6 @@
-"""GET /files: checks, headers, content coding."""
+"""GET /files: checks, headers, ranges, content coding."""
 
+import gzip
 import json
 import os
 
@@ -36,6 +37,7 @@ def test_whole_file(file):
     answer = get(file)
     assert (answer.status, answer.body) == (200, TEXT)
     assert answer.get("content-length") == "20"
+    assert answer.get("accept-ranges") == "bytes"
     assert answer.get("last-modified") == "Sun, 13 Sep 2020 12:26:40 GMT"
     assert answer.get("content-disposition") == "inline; filename=file"
     assert answer.get("content-type") == "text/plain; charset=utf-8"
@@ -119,12 +121,63 @@ def test_query_errors(query, text):
     assert answer.get("content-type") == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("accept", [
-    "", "identity", "*", "br", "gzip;q=0, identity", "gzip;q=0.5, identity;q=1.0", "gzip;q=0, br",
-    "*;q=0, identity", "identity, gzip"])
-def test_plain_coding(file, accept):
+@pytest.mark.parametrize("value, part", [
+    ("bytes=0-4", (0, 4)), ("bytes=5-", (5, 19)), ("bytes=-3", (17, 19)), ("bytes=0-999", (0, 19)),
+    ("bytes=19-19", (19, 19)), ("bytes=-999", (0, 19)), ("bytes= 2-3 ", (2, 3))])
+def test_range(file, value, part):
+    first, last = part
+    answer = get(file, {"Range": value})
+    assert (answer.status, answer.body) == (206, TEXT[first:last + 1])
+    assert answer.get("content-range") == f"bytes {first}-{last}/20"
+    assert answer.get("content-length") == str(last - first + 1)
+
+
+@pytest.mark.parametrize("value, text", [
+    ("bytes=20-", b"invalid range: failed to overlap\n"), ("bytes=99-100", b"invalid range: failed to overlap\n"),
+    ("bytes=5-3", b"invalid range\n"), ("bytes=x-y", b"invalid range\n"), ("lines=0-1", b"invalid range\n")])
+def test_range_that_cannot_be_served(file, value, text):
+    answer = get(file, {"Range": value})
+    assert (answer.status, answer.body) == (416, text)
+    if b"overlap" in text:
+        assert answer.get("content-range") == "bytes */20"
+
+
+def test_several_ranges(file):
+    answer = get(file, {"Range": "bytes=0-1,5-6"})
+    assert answer.status == 206
+    kind, _, boundary = answer.get("content-type").partition("; boundary=")
+    assert kind == "multipart/byteranges"
+    parts = answer.body.split(b"--" + boundary.encode())
+    assert parts[1].endswith(b"\r\n\r\n01\r\n") and b"Content-Range: bytes 0-1/20" in parts[1]
+    assert parts[2].endswith(b"\r\n\r\n56\r\n") and parts[3] == b"--\r\n"
+
+
+@pytest.mark.parametrize("headers, status", [
+    ({"If-Modified-Since": "Sun, 13 Sep 2020 12:26:40 GMT"}, 304),
+    ({"If-Modified-Since": "Sun, 13 Sep 2020 12:26:39 GMT"}, 200),
+    ({"If-Unmodified-Since": "Sun, 13 Sep 2020 12:26:39 GMT"}, 412),
+    ({"If-Unmodified-Since": "Sun, 13 Sep 2020 12:26:40 GMT"}, 200),
+    ({"If-None-Match": "*"}, 304), ({"If-None-Match": '"other"'}, 200), ({"If-Match": "*"}, 200),
+    ({"If-Match": '"other"'}, 412),
+    ({"Range": "bytes=0-1", "If-Range": "Sun, 13 Sep 2020 12:26:40 GMT"}, 206),
+    ({"Range": "bytes=0-1", "If-Range": "Sun, 13 Sep 2020 12:26:39 GMT"}, 200),
+    ({"Range": "bytes=0-1", "If-Range": '"tag"'}, 200)])
+def test_conditions(file, headers, status):
+    answer = get(file, headers)
+    assert answer.status == status
+    if status in (304, 412):
+        assert answer.body == b""
+
+
+@pytest.mark.parametrize("accept, coding", [
+    ("", None), ("gzip", "gzip"), ("GZIP", "gzip"), ("deflate, gzip, br", "gzip"), ("identity", None),
+    ("*", None), ("br", None), ("br;q=0.5, gzip;q=1.0, deflate;q=0.8", "gzip"), ("gzip;q=0, identity", None),
+    ("gzip;q=0.5, identity;q=1.0", None), ("gzip;q=0, br", None), ("*, identity;q=0", "gzip"),
+    ("*;q=0, identity", None), ("*;q=0, gzip", "gzip"), ("gzip, identity", "gzip"), ("identity, gzip", None)])
+def test_coding(file, accept, coding):
     answer = get(file, {"Accept-Encoding": accept})
-    assert (answer.status, answer.get("content-encoding"), answer.body) == (200, None, TEXT)
+    assert (answer.status, answer.get("content-encoding")) == (200, coding)
+    assert (gzip.decompress(answer.body) if coding else answer.body) == TEXT
 
 
 @pytest.mark.parametrize("headers, message", [
@@ -136,6 +189,11 @@ def test_plain_coding(file, accept):
      "identity encoding not acceptable for Range or conditional request")])
 def test_coding_that_is_not_acceptable(file, headers, message):
     refused(get(file, headers), 406, message)
+
+
+def test_range_forces_identity(file):
+    answer = get(file, {"Accept-Encoding": "gzip", "Range": "bytes=0-1"})
+    assert (answer.status, answer.get("content-encoding"), answer.body) == (206, None, b"01")
 
 
 def test_device_is_empty():
@@ -153,3 +211,20 @@ def test_virtual_file_is_read_to_its_end():
 def test_fifo_is_refused_at_once(scratch):
     os.mkfifo(f"{scratch}/fifo")
     assert get(f"{scratch}/fifo").status == 400
+
+
+@pytest.mark.ours
+def test_head(file):
+    answer = exchange("HEAD", f"/files?path={file}")
+    assert (answer.status, answer.get("content-length")) == (200, "20")
+
+
+@pytest.mark.ours
+def test_entity_tag_makes_ranges_safe(file):
+    tag = get(file).get("etag")
+    assert tag
+    assert get(file, {"If-None-Match": tag}).status == 304
+    assert get(file, {"Range": "bytes=0-1", "If-Range": tag}).status == 206
+    with open(file, "wb") as changed:
+        changed.write(TEXT[::-1])
+    assert get(file, {"Range": "bytes=0-1", "If-Range": tag}).status == 200
