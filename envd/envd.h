@@ -56,9 +56,9 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
-    size_t uploads; /* running */
-    unsigned int archives; /* being packed and unpacked for clients */
-    struct service *service; /* what has started us */
+    size_t uploads;              /* running */
+    unsigned int archives;       /* being packed and unpacked for clients */
+    struct service *service;     /* what has started us */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
 };
