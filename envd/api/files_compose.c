@@ -2,6 +2,7 @@
  * POST /files/compose: the loop gathers the request, a worker does it.  The
  * work ends when the client leaves, and is then undone.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,6 +260,16 @@ prepare(struct compose_post *p, struct status *st)
 }
 
 static void
+refuse_large(struct compose_post *p)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "request body is larger than %d bytes",
+                   LIMIT_REST_JSON_BYTES);
+    fail(p, 413, text);
+}
+
+static void
 on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
 {
     struct compose_post *p = ctx;
@@ -267,7 +278,7 @@ on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
     if (len <= LIMIT_REST_JSON_BYTES - p->body.len)
         buf_append(&p->body, data, len);
     else
-        fail(p, 413, "request body is too large");
+        refuse_large(p);
 }
 
 static void
@@ -309,11 +320,16 @@ api_files_compose(struct envd *e, struct http_exchange *x)
         .on_cancel = on_cancel,
     };
     struct compose_post *p = xcalloc(1, sizeof(*p));
+    int64_t length = http_request(x)->content_length;
 
     p->envd = e;
     p->x = x;
     p->operation_id = log_operation_id();
     loop_timer_init(e->loop, &p->retry, on_retry);
+    if (length > LIMIT_REST_JSON_BYTES) {
+        refuse_large(p);
+        return;
+    }
     http_accept(x, &handler, p);
     http_body_resume(x);
 }

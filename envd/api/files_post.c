@@ -39,6 +39,7 @@ struct post {
     bool paused;
     bool body_ended;
     bool running; /* a job is under way */
+    bool waiting; /* for another upload: the slice is not taken yet */
     bool last;    /* the slice of that job is the last one */
     struct loop_timer retry;
     int64_t retry_ms;
@@ -225,14 +226,20 @@ resume(struct post *p)
     p->paused = false;
 }
 
-/* Give a worker what was received, if it is enough. */
+/* Whether there is enough for a worker, and nothing before it. */
+static bool
+has_slice(const struct post *p)
+{
+    return !p->running && !p->waiting &&
+           (p->filling.len >= p->slice_bytes || p->body_ended);
+}
+
+/* Give a worker what was received.  The post may be gone behind it. */
 static void
 start_slice(struct post *p)
 {
     struct buf empty = p->slice;
 
-    if (p->running || (p->filling.len < p->slice_bytes && !p->body_ended))
-        return;
     p->slice = p->filling;
     p->filling = empty;
     set_slice(p);
@@ -248,14 +255,16 @@ on_result(struct post *p)
     switch (p->result) {
     case UPLOAD_MORE:
         buf_reset(&p->slice, p->slice_bytes);
-        start_slice(p);
-        if (!p->running && p->x != NULL)
+        if (has_slice(p))
+            start_slice(p);
+        else
             resume(p);
         break;
     case UPLOAD_DONE:
         answer(p);
         break;
     case UPLOAD_BUSY:
+        p->waiting = true;
         p->retry_ms = MIN(p->retry_ms * 2, RETRY_MAX_MS);
         loop_timer_set(&p->retry, p->retry_ms);
         break;
@@ -284,6 +293,7 @@ on_retry(struct loop_timer *t)
 {
     struct post *p = container_of(t, struct post, retry);
 
+    p->waiting = false;
     if (p->x == NULL)
         post_end(p);
     else if (p->fault != NULL)
@@ -306,13 +316,11 @@ on_body(struct http_exchange *x, void *ctx, const uint8_t *data, size_t len)
         give_up(p, 507, "out of memory");
         return;
     }
-    if (p->filling.len < p->slice_bytes)
-        return;
-    if (p->running) {
+    if (has_slice(p)) {
+        start_slice(p);
+    } else if (p->filling.len >= p->slice_bytes) {
         p->paused = true;
         http_body_pause(x);
-    } else {
-        start_slice(p);
     }
 }
 
@@ -330,7 +338,8 @@ on_body_end(struct http_exchange *x, void *ctx, int err)
         give_up(p, 500, "error writing file: unexpected EOF");
     } else {
         p->body_ended = true;
-        start_slice(p);
+        if (has_slice(p))
+            start_slice(p);
     }
 }
 

@@ -130,6 +130,13 @@ def test_refused_requests(body, start):
     assert error["message"].startswith(start)
 
 
+@pytest.mark.ours
+def test_large_requests_are_refused_at_once(conn):
+    size = 4 * MIB + 1
+    conn.send(request("POST", "/files/compose", {"Content-Length": str(size)}))
+    refused(conn.answer(), 413, "request body is larger than 4194304 bytes")
+
+
 def test_unknown_user(scratch, parts):
     for name in ("ghost", ""):
         refused(compose(parts, f"{scratch}/out", username=name), 401,

@@ -659,6 +659,30 @@ def test_client_gone_leaves_the_old(agent, dir, old, sent, ctype):
     assert not old or read(path) == old
 
 
+def test_form_goes_on_when_its_file_is_free(agent, dir):
+    """Its first file is another's for a while; what follows comes meanwhile."""
+    first, second = dir + "/first", os.urandom(MIB)
+    body = form(named(first, b"f" * 1000), named(dir + "/second", second))
+
+    def turns():
+        for _ in range(20):
+            assert agent.ask("GET", "/health").status == 204
+
+    with contextlib.closing(agent.socket()) as holder, contextlib.closing(agent.socket()) as s:
+        holder.sendall(head_of(first, MIB) + b"h" * (MIB - 1))
+        until(lambda: os.path.exists(first))
+        s.sendall(head_of("", len(body), FORM).replace(b"?path=", b"") + body[:300_000])
+        turns()
+        s.sendall(body[300_000:-1])
+        turns()
+        holder.sendall(b"h")
+        assert status_of(holder) == 200
+        s.sendall(body[-1:])
+        assert status_of(s) == 200
+    assert read(first) == b"f" * 1000
+    assert read(dir + "/second") == second
+
+
 def test_half_closed_client_is_told(agent, dir):
     with contextlib.closing(agent.socket()) as s:
         s.sendall(head_of(dir + "/f", MIB) + b"n" * 1000)
