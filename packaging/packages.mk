@@ -80,7 +80,7 @@ deb:
 	COMMIT='$(COMMIT)' packaging/deb build/deb
 
 test-arm64: build/dist/envd-$(VERSION)-linux-aarch64.tar.gz
-	packaging/deps build arm64
+	packaging/deps build package
 	tests/packaging/arm64-vm $<
 
 .PHONY: docs install-docs dist deb test-arm64
