@@ -94,6 +94,8 @@ static const struct flag flags[] = {
                  "ever (default 100)"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
+    FLAG("pid-file", FLAG_STRING, envd.pid_file,
+         .help = "file for the process id, while it serves"),
     FLAG("port", FLAG_PORT, envd.port,
          .help = "port to listen on (default 49983)"),
     FLAG("replay", FLAG_WORD, envd.replay,
@@ -436,9 +438,9 @@ print_only(const struct command_line *cl, const char *program)
 {
     if (cl->help)
         usage(program);
-    else if (cl->version)
+    if (cl->version && !cl->help)
         (void)puts(ENVD_VERSION);
-    else if (cl->commit)
+    if (cl->commit && !cl->version && !cl->help)
         (void)puts(ENVD_COMMIT);
     return cl->help || cl->version || cl->commit;
 }

@@ -227,3 +227,26 @@ def test_commands_know_nothing_of_the_manager(manager):
         assert word not in output
     assert output.splitlines()[-4:] == ["0", "1", "2", "3"]  # 3 is the folder that ls reads
     manager.stop()
+
+
+def test_pid_file(manager, scratch):
+    path = f"{scratch}/pid"
+    manager.start("-pid-file", path)
+    manager.message()
+    assert manager.message() == (READY, [])
+    with open(path, encoding="ascii") as file:
+        assert file.read() == f"{manager.service.pid}\n"
+    manager.stop()
+    assert not os.path.exists(path)
+
+
+def test_pid_file_is_not_written_through_a_link(manager, scratch):
+    with open(f"{scratch}/target", "w", encoding="ascii") as file:
+        file.write("precious")
+    os.symlink(f"{scratch}/target", f"{scratch}/pid")
+    manager.start("-pid-file", f"{scratch}/pid")
+    manager.message()
+    assert manager.message() == (READY, [])
+    assert "symbolic links" in manager.stop()
+    with open(f"{scratch}/target", encoding="ascii") as file:
+        assert file.read() == "precious"
