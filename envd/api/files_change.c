@@ -304,7 +304,8 @@ begin(struct change *c)
 
     if (read_body(c, &m) < 0 || c->route->prepare(c, m) < 0)
         return -1;
-    c->job = (struct job){.run = run, .done = done};
+    c->job.run = run;
+    c->job.done = done;
     c->running = worker_submit(c->envd->workers, &c->job) == 0;
     if (!c->running)
         files_fail(&c->request, c->x, 503, "too many file operations");

@@ -140,10 +140,11 @@ on_entry(struct tree_visitor *v, const struct entry *e, struct status *st)
         buf_append_str(&j->answer, l->count > 0 ? "," : "{\"entries\":[");
         r = codec_encode(j->codec, &message.info.base, &j->answer, st);
     } else {
-        Filesystem__ListDirResponse one = FILESYSTEM__LIST_DIR_RESPONSE__INIT;
+        Filesystem__ListDirResponse one;
         Filesystem__EntryInfo *infos[] = {&message.info};
 
         /* Lists of one, one behind the other, are the whole list. */
+        filesystem__list_dir_response__init(&one);
         one.n_entries = 1;
         one.entries = infos;
         r = codec_encode(j->codec, &one.base, &j->answer, st);
@@ -157,7 +158,7 @@ on_entry(struct tree_visitor *v, const struct entry *e, struct status *st)
 static int
 end_page(struct file_job *j, struct status *st)
 {
-    Filesystem__ListDirResponse end = FILESYSTEM__LIST_DIR_RESPONSE__INIT;
+    Filesystem__ListDirResponse end;
     SCOPE(scope_free) char *token = NULL;
     size_t len = strlen(j->page.last);
 
@@ -171,6 +172,7 @@ end_page(struct file_job *j, struct status *st)
         buf_append_byte(&j->answer, '"');
         return 0;
     }
+    filesystem__list_dir_response__init(&end);
     end.next_page_token = token;
     return codec_encode(j->codec, &end.base, &j->answer, st);
 }

@@ -63,7 +63,7 @@ sum_of(const struct ustar *h, bool as_signed)
 
     for (size_t i = 0; i < sizeof(*h); i++) {
         size_t at = i - offsetof(struct ustar, checksum);
-        char c = at < sizeof(h->checksum) ? ' ' : p[i];
+        int c = at < sizeof(h->checksum) ? ' ' : p[i];
 
         sum += as_signed ? (signed char)c : (uint8_t)c;
     }

@@ -25,7 +25,7 @@ parse_time(struct str s, struct timespec *ret)
         return false;
     for (size_t i = 0; dot != NULL && i < NANOS_DIGITS; i++) {
         size_t at = whole.len + 1 + i;
-        char c = at < s.len ? s.data[at] : '0';
+        int c = at < s.len ? s.data[at] : '0';
 
         if (c < '0' || c > '9')
             return false;

@@ -124,15 +124,15 @@ take(struct changer *c, int fd)
     struct stat info;
     int r;
 
-    if (fd < 0 || fstat(fd, &info) < 0) {
+    if (taken < 0 || fstat(taken, &info) < 0) {
         if (errno != ENOENT) /* vanished: nothing is to be done */
             note(c, "attributes", "open", errno);
         return 0;
     }
-    change_one(c, fd, info.st_mode);
+    change_one(c, taken, info.st_mode);
     if (!c->change->recursive || !S_ISDIR(info.st_mode))
         return 0;
-    r = enter(c, fd);
+    r = enter(c, taken);
     if (r < 0)
         note(c, "attributes", "open", -r);
     return r == -ECANCELED || r == -ENOMEM ? r : 0;

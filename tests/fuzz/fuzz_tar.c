@@ -28,6 +28,15 @@ add(struct digest *d, const void *data, size_t len)
         d->hash = (d->hash ^ p[i]) * 0x100000001b3U;
 }
 
+static bool
+is_same(const struct tar_member *a, const struct tar_member *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->link, b->link) == 0 &&
+           a->size == b->size && a->uid == b->uid && a->gid == b->gid &&
+           a->mode == b->mode && a->mtime.tv_sec == b->mtime.tv_sec &&
+           a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
 /* The header of a member, written and read again, says the same. */
 static void
 check_member(const struct tar_member *m)
@@ -43,18 +52,22 @@ check_member(const struct tar_member *m)
     in = buf_data(&out);
     len = out.len;
     event = tar_reader_next(&again, &in, &len);
-    /* Records and name may be longer together than what they came from. */
-    if (event == TAR_MEMBER) {
-        assert(strcmp(m->name, again.member.name) == 0);
-        assert(strcmp(m->link, again.member.link) == 0);
-        assert(m->size == again.member.size && m->uid == again.member.uid);
-        assert(m->gid == again.member.gid && m->mode == again.member.mode);
-        assert(m->mtime.tv_sec == again.member.mtime.tv_sec);
-        assert(m->mtime.tv_nsec == again.member.mtime.tv_nsec);
-    } else {
-        assert(*m->name == '\0' || m->type < TAR_FILE || m->type > '6');
-    }
+    assert(event == TAR_MEMBER && is_same(m, &again.member));
     tar_reader_done(&again);
+}
+
+static void
+note_member(struct digest *d, const struct tar_member *m)
+{
+    assert(strlen(m->name) < LIMIT_TAR_NAME_BYTES &&
+           strlen(m->link) < LIMIT_TAR_NAME_BYTES);
+    assert(m->size >= 0 && m->mode <= 07777);
+    assert(m->mtime.tv_nsec >= 0 && m->mtime.tv_nsec < 1000000000);
+    add(d, m->name, strlen(m->name));
+    add(d, m->link, strlen(m->link));
+    add(d, &m->size, sizeof(m->size));
+    if (*m->name != '\0' && m->type >= TAR_FILE && m->type <= '6')
+        check_member(m);
 }
 
 /* Note an event; false when it is the last one. */
@@ -67,17 +80,7 @@ note(struct digest *d, const struct tar_reader *t, enum tar_event event)
         add(d, mark, sizeof(mark));
     switch (event) {
     case TAR_MEMBER:
-        assert(strlen(t->member.name) < LIMIT_TAR_NAME_BYTES);
-        assert(strlen(t->member.link) < LIMIT_TAR_NAME_BYTES);
-        assert(t->member.size >= 0 && t->member.mode <= 07777);
-        assert(t->member.mtime.tv_nsec >= 0 &&
-               t->member.mtime.tv_nsec < 1000000000);
-        add(d, t->member.name, strlen(t->member.name));
-        add(d, t->member.link, strlen(t->member.link));
-        add(d, &t->member.size, sizeof(t->member.size));
-        if (*t->member.name != '\0' && t->member.type >= TAR_FILE &&
-            t->member.type <= '6')
-            check_member(&t->member);
+        note_member(d, &t->member);
         break;
     case TAR_DATA:
         assert(t->data.len > 0);
