@@ -6,6 +6,8 @@
 #   make check           unit tests and fuzz corpora of this BUILD
 #   make lint            format, clang-tidy, include directions
 #   make install         into $(DESTDIR)$(PREFIX)
+#   make rootfs          a bootable root file system, FLAVOUR=debian|systemd|micro
+#   make rootfs-all      all three, in build/rootfs
 #   make fuzz-NAME       fuzz one parser for SECONDS (60)
 #
 # BUILD=release|debug|asan|tsan|fuzz picks flags and output folder; variants
@@ -165,8 +167,17 @@ install: build/envd
 	    install -D -m 0644 /dev/stdin \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system/envd.service
 
+# Debian with the agent, as a tar and as an ext4 image; needs root.
+FLAVOUR ?= debian
+rootfs:
+	packaging/deps build rootfs
+	$(MAKE) BUILD=release all
+	rootfs/build $(FLAVOUR)
+rootfs-all:
+	$(MAKE) rootfs FLAVOUR='debian systemd micro'
+
 clean:
 	rm -rf build
 
-.PHONY: all check lint deps deps-test run test install clean .FORCE
+.PHONY: all check lint deps deps-test run test install rootfs rootfs-all clean .FORCE
 .SECONDARY:

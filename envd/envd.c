@@ -15,11 +15,13 @@
 
 #include "api/api.h"
 #include "api/watch_polled.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
 #include "guest/metrics.h"
+#include "guest/service.h"
 #include "guest/settings.h"
 #include "http/server.h"
 #include "limits.h"
@@ -31,6 +33,9 @@
 #include "security/access.h"
 #include "security/user.h"
 #include "watch/watch.h"
+
+/* The name under which the service manager keeps our socket. */
+#define STORED_SOCKET "envd-port"
 
 static const struct rpc_service *const services[] = {
     &process_service,
@@ -64,14 +69,48 @@ prepare_process(void)
     raise_limits();
 }
 
+/*
+ * Listen on what was handed over: sockets of a socket unit, whatever their
+ * port, and the one that an earlier agent has left with the service manager.
+ * Returns whether our port is among them.
+ */
+static bool
+take_sockets(struct envd *e)
+{
+    bool ours = false;
+    const char *name;
+    int fd;
+
+    while ((fd = service_take_socket(e->service, &name)) >= 0) {
+        bool stored = strcmp(name, STORED_SOCKET) == 0;
+        int port = service_socket_port(fd);
+
+        if (port < 0 || (stored && (ours || port != e->options.port))) {
+            fd_close(&fd);
+            if (stored && !ours)
+                service_forget(e->service, STORED_SOCKET);
+            continue;
+        }
+        if (http_server_listen_fd(e->http, fd) == 0)
+            ours = ours || port == e->options.port;
+    }
+    return ours;
+}
+
 static int
 listen_on(struct envd *e)
 {
-    int r = http_server_listen(e->http, NULL, e->options.port, NULL);
+    int r;
 
+    if (take_sockets(e))
+        return 0;
+    r = http_server_listen(e->http, NULL, e->options.port, NULL);
     if (r < 0)
         (void)fprintf(stderr, "server stopped: listen tcp 0.0.0.0:%u: %s\n",
                       e->options.port, errno_text(-r));
+    else
+        /* Between two agents nobody else can take the port, or is refused. */
+        service_store(e->service, http_server_listener(e->http), STORED_SOCKET);
     return r;
 }
 
@@ -115,6 +154,7 @@ envd_new(const struct envd_options *options)
         free(e);
         return NULL;
     }
+    e->service = service_new(e->loop);
     e->http = http_server_new(e->loop, api_dispatch, e);
     e->rpc = (struct rpc_server){
         .loop = e->loop,
@@ -170,7 +210,9 @@ envd_run(struct envd *e)
 
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
+    service_ready(e->service, e->options.port);
     r = loop_run(e->loop);
+    service_stopping(e->service);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -195,6 +237,7 @@ envd_free(struct envd *e)
     guest_settings_free(e->settings);
     access_token_free(e->token);
     user_db_free(e->users);
+    service_free(e->service);
     loop_free(e->loop);
     free(e);
 }

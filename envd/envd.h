@@ -19,6 +19,7 @@ struct http_exchange;
 struct http_server;
 struct loop;
 struct polled_table;
+struct service;
 struct user_db;
 struct watch_hub;
 struct worker_pool;
@@ -52,6 +53,7 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
+    struct service *service; /* what has started us */
 };
 
 /*

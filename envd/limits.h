@@ -84,6 +84,8 @@
     X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \
+    X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
+    X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

@@ -286,6 +286,15 @@ http_server_listen(struct http_server *s, const char *address, uint16_t port,
     return http_server_listen_fd(s, fd);
 }
 
+int
+http_server_listener(const struct http_server *s)
+{
+    const struct http_listener *l =
+        TAILQ_LAST(&s->listeners, http_listener_list);
+
+    return l != NULL ? l->fd : -1;
+}
+
 size_t
 http_server_connections(const struct http_server *s)
 {

@@ -51,6 +51,9 @@ int http_server_listen(struct http_server *s, const char *address,
 /* Listen on a socket made elsewhere (taken over, also on failure). */
 int http_server_listen_fd(struct http_server *s, int fd);
 
+/* The socket it began to listen on last (borrowed), -1: it does not listen. */
+int http_server_listener(const struct http_server *s);
+
 /* Connections open now. */
 size_t http_server_connections(const struct http_server *s);
 
