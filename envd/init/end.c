@@ -4,7 +4,9 @@
  */
 #include "init/end.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,11 +21,14 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "base/str.h"
 #include "init/machine.h"
 #include "init/program.h"
 #include "init/say.h"
 
+#define LOOK_MS      20    /* between two looks at who is left */
 #define KILL_MS      5000  /* until what does not even die is left behind */
+#define AGENT_MS     5000  /* for its jobs */
 #define DISKS_MS     20000 /* for writing and unmounting */
 #define MOUNTS_BYTES ((size_t)1 << 20)
 #define MOUNTS_MAX   1024
@@ -40,33 +45,93 @@ init_end_of_signal(int signum)
     return INIT_END_NONE;
 }
 
-/* Reap until nobody, or `pid` alone if that is not -1, is left; false: late. */
+/* Reap what has ended; false when `ms` have passed without that. */
 static bool
-reap_all(int signal_fd, pid_t pid, int64_t ms)
+reap_one(int signal_fd, int ms)
+{
+    struct pollfd p = {.fd = signal_fd, .events = POLLIN};
+    struct signalfd_siginfo info;
+
+    if (waitpid(-1, NULL, WNOHANG) > 0)
+        return true;
+    return poll(&p, 1, ms) == 1 && read(signal_fd, &info, sizeof(info)) > 0;
+}
+
+/* Reap until `pid` has ended, all have if that is -1; false: it took longer. */
+static bool
+reap_until(pid_t pid, int signal_fd, int64_t ms)
+{
+    int64_t until = program_now_ms() + ms;
+    siginfo_t info;
+
+    while (waitid(pid > 0 ? P_PID : P_ALL, (id_t)pid, &info,
+                  WEXITED | WNOHANG | WNOWAIT) == 0) {
+        int64_t left = until - program_now_ms();
+
+        if (left <= 0)
+            return false;
+        (void)reap_one(signal_fd, (int)left);
+    }
+    return true; /* there is no such child any more */
+}
+
+/* Without it: a thread of the kernel, or what has ended. */
+static bool
+has_command_line(const char *pid)
+{
+    char path[64];
+    char byte;
+    SCOPE(fd_close) int fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%.16s/cmdline", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, &byte, 1) == 1;
+}
+
+/*
+ * Send a signal, 0 for none, to every process but this one and the agent.
+ * Returns how many there are.
+ */
+static size_t
+signal_others(pid_t agent, int signum)
+{
+    DIR *dir = opendir("/proc");
+    const struct dirent *entry;
+    size_t count = 0;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        uint64_t pid;
+
+        if (str_to_u64(str_from(entry->d_name), INT32_MAX, &pid) < 0 ||
+            pid <= 1 || (pid_t)pid == agent || !has_command_line(entry->d_name))
+            continue;
+        count++;
+        if (signum == 0)
+            continue;
+        (void)kill((pid_t)pid, signum);
+        (void)kill((pid_t)pid, SIGCONT); /* the stopped shall hear it, too */
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    return count;
+}
+
+static bool
+wait_for_others(pid_t agent, int signal_fd, int64_t ms)
 {
     int64_t until = program_now_ms() + ms;
 
-    for (;;) {
-        struct pollfd p = {.fd = signal_fd, .events = POLLIN};
-        struct signalfd_siginfo info;
-        int64_t left = until - program_now_ms();
-        pid_t r;
-
-        while ((r = waitpid(-1, NULL, WNOHANG)) > 0)
-            if (r == pid)
-                return true;
-        if (r < 0 && errno == ECHILD)
-            return true;
-        if (left <= 0)
+    /* Children of the agent end without a signal to us. */
+    while (signal_others(agent, 0) > 0) {
+        if (program_now_ms() >= until)
             return false;
-        if (poll(&p, 1, (int)left) == 1 &&
-            read(signal_fd, &info, sizeof(info)) < 0)
-            continue; /* somebody else was quicker: look again */
+        (void)reap_one(signal_fd, LOOK_MS);
     }
+    return true;
 }
 
 static void
-end_processes(int64_t stop_ms, int signal_fd, const char *cgroup_root)
+thaw(const char *cgroup_root)
 {
     static const char *const kinds[] = {"user", "ptys"};
     char path[512];
@@ -76,13 +141,26 @@ end_processes(int64_t stop_ms, int signal_fd, const char *cgroup_root)
                        kinds[i]);
         (void)fd_write_file(path, "0");
     }
-    (void)kill(-1, SIGTERM);
-    (void)kill(-1, SIGCONT); /* what is stopped shall hear it, too */
-    if (reap_all(signal_fd, -1, stop_ms))
-        return;
-    say("killing what did not end");
+}
+
+/*
+ * The agent last: it reads what its commands have to say at their end, which
+ * a closed pipe would kill them for, and tells its clients.
+ */
+static void
+end_processes(const struct init_going *g)
+{
+    thaw(g->cgroup_root);
+    (void)signal_others(g->agent, SIGTERM);
+    if (!wait_for_others(g->agent, g->signal_fd, g->stop_ms)) {
+        say("killing what did not end");
+        (void)signal_others(g->agent, SIGKILL);
+        (void)wait_for_others(g->agent, g->signal_fd, KILL_MS);
+    }
+    if (g->agent > 0 && kill(g->agent, SIGTERM) == 0)
+        (void)reap_until(g->agent, g->signal_fd, AGENT_MS);
     (void)kill(-1, SIGKILL);
-    (void)reap_all(signal_fd, -1, KILL_MS);
+    (void)reap_until(-1, g->signal_fd, KILL_MS);
 }
 
 /* Undo the kernel's \ooo in place. */
@@ -162,8 +240,7 @@ release_disks(void)
 }
 
 _Noreturn void
-init_end(enum init_end how, int64_t stop_ms, int signal_fd,
-         const char *cgroup_root)
+init_end(enum init_end how, const struct init_going *going)
 {
     static const unsigned int commands[] = {
         [INIT_END_NONE] = RB_AUTOBOOT,
@@ -173,7 +250,7 @@ init_end(enum init_end how, int64_t stop_ms, int signal_fd,
     };
 
     say("going down");
-    end_processes(stop_ms, signal_fd, cgroup_root);
+    end_processes(going);
     /* A container's file systems are its host's to end. */
     if (machine_is_ours()) {
         pid_t pid = fork();
@@ -182,7 +259,7 @@ init_end(enum init_end how, int64_t stop_ms, int signal_fd,
             release_disks();
             _exit(0);
         }
-        if (pid > 0 && !reap_all(signal_fd, pid, DISKS_MS))
+        if (pid > 0 && !reap_until(pid, going->signal_fd, DISKS_MS))
             say("disks do not answer; going down all the same");
     }
     (void)reboot((int)commands[how]);

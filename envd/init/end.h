@@ -5,6 +5,7 @@
 #define ENVD_INIT_END_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 enum init_end {
     INIT_END_NONE,
@@ -20,14 +21,18 @@ enum init_end {
  */
 enum init_end init_end_of_signal(int signum);
 
+/* What is to be known for it. */
+struct init_going {
+    int64_t stop_ms;         /* from SIGTERM to SIGKILL */
+    int signal_fd;           /* a signalfd of SIGCHLD */
+    pid_t agent;             /* 0: it does not run */
+    const char *cgroup_root; /* what is frozen there is thawed; NULL: nothing */
+};
+
 /*
- * End every process: SIGTERM, SIGKILL after `stop_ms`; write everything to the
- * disks, unmount what can be, and end the machine.
- *
- * signal_fd    a signalfd of SIGCHLD
- * cgroup_root  what is frozen there is thawed before; NULL: nothing is
+ * End every process, write everything to the disks, unmount what can be, and
+ * end the machine.
  */
-_Noreturn void init_end(enum init_end how, int64_t stop_ms, int signal_fd,
-                        const char *cgroup_root);
+_Noreturn void init_end(enum init_end how, const struct init_going *going);
 
 #endif

@@ -216,10 +216,14 @@ open_signals(void)
 static void
 set_limits(void)
 {
-    const struct rlimit files = {FILES_SOFT, FILES_HARD};
     const struct rlimit core = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit files = {FILES_SOFT, FILES_HARD};
 
-    (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0 &&
+        getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = MIN(files.rlim_max, (rlim_t)FILES_SOFT);
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
     (void)setrlimit(RLIMIT_CORE, &core);
 }
 
@@ -232,6 +236,7 @@ init_run(const struct init_options *options, const struct init_agent *agent)
         .agent = {.name = "the agent", .pace = agent_pace, .due_ms = -1},
         .command = {.name = "the command", .pace = command_pace, .due_ms = -1},
     };
+    struct init_going going;
 
     in.signal_fd = open_signals();
     keeper_init(&in.keeper);
@@ -257,5 +262,11 @@ init_run(const struct init_options *options, const struct init_agent *agent)
     }
     if (in.end == INIT_END_POWER_OFF && agent->firecracker && machine_is_ours())
         in.end = INIT_END_RESTART; /* there the machine ends by that alone */
-    init_end(in.end, options->stop_ms, in.signal_fd, agent->cgroup_root);
+    going = (struct init_going){
+        .stop_ms = options->stop_ms,
+        .signal_fd = in.signal_fd,
+        .agent = in.agent.pid,
+        .cgroup_root = agent->cgroup_root,
+    };
+    init_end(in.end, &going);
 }

@@ -24,7 +24,6 @@
 #include "init/keeper.h"
 #include "init/say.h"
 
-#define AGENT_PATH  "/usr/bin/envd"
 #define SELF_PATH   "/proc/self/exe"
 #define SHELL       "/bin/sh"
 #define EXIT_NO_RUN 127
@@ -129,7 +128,7 @@ program_run_agent(const struct init_agent *agent, const struct keeper *keeper,
                   bool own)
 {
     const char **argv = xcalloc(agent->arg_count + 3, sizeof(*argv));
-    const char *binary = getenv("ENVD_EXE");
+    const char *binary = getenv("ENVD_EXE"); /* see take_name() */
     char *const *args;
     size_t n = 0;
 
@@ -144,11 +143,8 @@ program_run_agent(const struct init_agent *agent, const struct keeper *keeper,
                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 4));
     (void)fd_write_file("/proc/self/oom_score_adj", "-1000");
     keeper_pass(keeper);
-    /* Where updates of the agent put it; else from where we were started. */
-    if (access(AGENT_PATH, X_OK) == 0 || binary == NULL)
-        binary = AGENT_PATH;
     memcpy(&args, &argv, sizeof(args)); /* execv() does not write to them */
-    if (!own)
+    if (!own && binary != NULL)
         (void)execv(binary, args);
     (void)execv(SELF_PATH, args);
     say_errno("cannot start the agent");

@@ -5,8 +5,8 @@
 New pid, mount, network, host name, IPC and cgroup namespaces; ROOT, a folder
 that the test has filled, becomes / (nothing of the old one is left), and
 COMMAND its first process.  SETUP is a JSON object: `binds`, folders of the
-machine seen read-only at the same place; `files`, texts bound over files that
-exist only later; `cgroup`, a cgroup to enter first; `stdio`, false for none.
+machine seen read-only at the same place; `cmdline`, the kernel's; `hostname`;
+`cgroup`, one to enter first; `stdio`, false for none; `environment`.
 
 Prints the first process's pid, as it is outside, then waits, and prints how it
 ended as os.wait() has it.
@@ -63,9 +63,13 @@ def enter(root, setup):
 def first(root, setup, command):
     checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     enter(root, setup)
+    if "hostname" in setup:
+        name = setup["hostname"].encode()
+        checked(libc.sethostname(name, len(name)))
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP) and not 32 <= number < 34:
             signal.signal(number, signal.SIG_DFL)
+    os.dup2(2, 1)
     if not setup.get("stdio", True):
         os.closerange(0, 3)
     os.execve(command[0], command, setup.get("environment", {}))

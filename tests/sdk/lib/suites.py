@@ -82,6 +82,7 @@ class Go:
 
 
 SUITES = {"python": Pytest("sdk", "python"), "js": Node(), "go": Go(),
-          "raw": Pytest("sdk", "raw"), "chaos": Pytest("chaos")}
+          "raw": Pytest("sdk", "raw"), "chaos": Pytest("chaos"),
+          "init": Pytest("init")}
 DEFAULT = ("python", "js", "go", "raw")
 REMOTE = ("python", "js")  # those that need nothing of the agent's machine but the agent
