@@ -8,6 +8,7 @@
 #   make install         into $(DESTDIR)$(PREFIX)
 #   make rootfs          a bootable root file system, FLAVOUR=debian|systemd|micro
 #   make rootfs-all      all three, in build/rootfs
+#   make layer           a layer for container images, there too
 #   make fuzz-NAME       fuzz one parser for SECONDS (60)
 #
 # BUILD=release|debug|asan|tsan|fuzz picks flags and output folder; variants
@@ -175,9 +176,12 @@ rootfs:
 	rootfs/build $(FLAVOUR)
 rootfs-all:
 	$(MAKE) rootfs FLAVOUR='debian systemd micro'
+layer:
+	$(MAKE) BUILD=release all
+	rootfs/layer
 
 clean:
 	rm -rf build
 
-.PHONY: all check lint deps deps-test run test install rootfs rootfs-all clean .FORCE
+.PHONY: all check lint deps deps-test run test install rootfs rootfs-all layer clean .FORCE
 .SECONDARY:
