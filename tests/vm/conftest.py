@@ -6,7 +6,9 @@ import tempfile
 
 import pytest
 
+import guest  # noqa: F401  (where the modules of the other suites are)
 import machine
+import namespace
 
 FLAVOURS = ("debian", "systemd", "micro")
 LIVE = []
@@ -25,6 +27,14 @@ def boot(folder, flavour, **options):
 def remove(made):
     LIVE.remove(made)
     made.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def host():
+    """The host's side: an accelerator, and a loopback interface that is up."""
+    namespace.loopback_up()
+    os.environ["VM_ACCEL"] = machine.accelerator()
+    FIGURES.append(f"accelerator: {os.environ['VM_ACCEL']}")
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +63,15 @@ def own_debian(folder):
     remove(made)
 
 
+@pytest.fixture
+def small_debian(folder):
+    """A machine of the test's own, with memory that is soon used up."""
+    made = boot(folder, "debian", memory=256)
+    made.await_answer()
+    yield made
+    remove(made)
+
+
 @pytest.fixture(scope="session")
 def figure():
     """A function that keeps a line for the end."""
@@ -71,3 +90,7 @@ def pytest_runtest_makereport(item, call):
 def pytest_terminal_summary(terminalreporter):
     for line in FIGURES:
         terminalreporter.write_line(f"figure: {line}")
+    counts = {kind: len(terminalreporter.stats.get(kind, []))
+              for kind in ("passed", "failed", "error", "skipped")}
+    terminalreporter.write_line(f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed"
+                                + (f", {counts['skipped']} skipped" if counts["skipped"] else ""))

@@ -8,9 +8,11 @@ import machine
 import rpc
 import wire
 
-MANAGER = {"debian": "busybox", "systemd": "systemd", "micro": "envd"}
+MANAGER = {"debian": "/usr/bin/busybox", "systemd": "/usr/lib/systemd/systemd",
+           "micro": "/run/envd/init"}
+POWER_OFF = {"debian": 12, "systemd": 38, "micro": 38}  # the signals that ask these for it
 SHARE = """
-{ exec 3<>/dev/tcp/127.0.0.1/49983; } 2>/dev/null # bash can do it
+for round in 1 2 3 4 5; do
 begun=$EPOCHREALTIME
 /usr/bin/envd -isnotfc -no-cgroups -port 50123 >/dev/null 2>&1 &
 until { exec 3<>/dev/tcp/127.0.0.1/50123; } 2>/dev/null; do :; done
@@ -18,8 +20,9 @@ printf 'GET /health HTTP/1.1\\r\\nHost: vm\\r\\n\\r\\n' >&3
 read -r line <&3
 ended=$EPOCHREALTIME
 kill $!
-echo "$line" | grep -q ' 204 '
-echo $(( ${ended/./} - ${begun/./} ))
+wait $!
+case $line in *' 204 '*) echo $(( ${ended/./} - ${begun/./} )) ;; esac
+done
 """
 
 
@@ -33,20 +36,15 @@ def vm(folder, flavour, figure):
     """Booted as the host does it: the first answer is that of /init."""
     made = conftest.boot(folder, flavour)
     seconds = made.await_answer(machine.post_init)
-    figure(f"{flavour}: boot to the first 204 of /init: {seconds:.2f} s")
+    figure(f"{flavour}: boot to the first 204 of /init: {seconds:.2f} s, "
+           f"of /health: {made.await_answer():.2f} s")
     yield made
-    conftest.remove(made)
-
-
-def test_boot_to_health(folder, flavour, figure):
-    made = conftest.boot(folder, flavour)
-    figure(f"{flavour}: boot to healthy: {made.await_answer():.2f} s")
     conftest.remove(made)
 
 
 def test_init_system(vm, flavour):
     assert wire.exchange("GET", "/health").status == 204
-    assert guest.sh("cat /proc/1/comm").strip() == MANAGER[flavour]
+    assert guest.sh("readlink /proc/1/exe").strip() == MANAGER[flavour]
     mounts = {line.split()[1]: line.split()[2] for line in guest.sh("cat /proc/mounts").splitlines()}
     assert {path: mounts.get(path) for path in ("/proc", "/sys", "/dev/pts", "/dev/shm", "/run",
                                                 "/sys/fs/cgroup")} == {
@@ -69,8 +67,9 @@ def test_the_users(vm):
 def test_agent_in_figures(vm, flavour, figure):
     pid = guest.agent_pid()
     resident, proportional, private = guest.memory(pid)
-    share = int(guest.sh(f"exec bash -c '{SHARE}'".replace("'\\r", "'\\r")))
-    figure(f"{flavour}: agent, exec to the first 204 inside the guest: {share / 1000:.1f} ms; "
+    rounds = sorted(int(each) for each in guest.sh('exec bash -c "$SHARE"', envs={"SHARE": SHARE}).split())
+    assert len(rounds) == 5
+    figure(f"{flavour}: agent, exec to the first 204 inside the guest: {rounds[2] / 1000:.1f} ms; "
            f"memory: RSS {resident} KiB, PSS {proportional} KiB, private {private} KiB")
     assert proportional < 4096
 
@@ -106,8 +105,8 @@ def test_killed_agent_comes_back(vm):
 def test_power_off_and_on(vm, flavour):
     guest.sh("mkdir -p /root/kept; echo unsynced >/root/kept/file")
     assert guest.upload("/root/kept/upload", b"x" * 100_000) == 200
-    rpc.call("Process/SendSignal", {})
-    power_off(vm, flavour)
+    with rpc.start(rpc.shell(f"kill -{POWER_OFF[flavour]} 1")):
+        vm.await_power_off()
     vm.boot()
     vm.await_answer(machine.post_init)
     assert guest.download("/root/kept/file") == b"unsynced\n"
