@@ -8,6 +8,7 @@ import trees
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AGENT = os.environ["ENVD_BIN"]
+ROOT = "FAKEROOTKEY" not in os.environ  # tests/rootfs/run sees to either
 
 
 class Baker:

@@ -7,10 +7,9 @@ import tarfile
 
 import pytest
 import trees
-from conftest import AGENT, TOP, Baker
+from conftest import AGENT, ROOT, TOP, Baker
 
 OUT = os.path.join(TOP, "build", "rootfs")
-ROOT = os.geteuid() == 0 and "FAKEROOTKEY" not in os.environ
 FLAVOURS = ("debian", "systemd", "micro")
 NAMES = [f"{flavour}.{kind}" for flavour in FLAVOURS for kind in ("tar", "ext4")]
 

@@ -9,7 +9,8 @@ import subprocess
 import tarfile
 
 import pytest
-from conftest import AGENT, TOP
+import trees
+from conftest import AGENT, ROOT, TOP
 
 OUT = os.path.join(TOP, "build", "rootfs")
 
@@ -78,12 +79,37 @@ def test_what_is_in_it(layer):
     assert "usr/lib/envd/baked" not in members
 
 
-def test_bake_from_within(layer, alpine):
-    """In a container's build: COPY the layer, then run the bake it brings."""
-    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
-        tar.extractall(alpine.tree, filter="fully_trusted")
+def lay_over(layer, tree):
+    subprocess.run(["tar", "-C", tree, "-xpz"], input=layer, check=True)
+
+
+def test_bake_from_the_layer(layer, alpine):
+    lay_over(layer, alpine.tree)
     subprocess.run([f"{alpine.tree}/usr/share/envd/bake", "--binary",
                     f"{alpine.tree}/usr/bin/envd", str(alpine.tree)],
                    check=True, capture_output=True, timeout=60)
     assert (alpine.tree / "etc/init.d/envd").exists()
     assert "user:" in alpine.text("etc/passwd")
+
+
+@pytest.mark.skipif(not ROOT, reason="changing the root needs root")
+def test_bake_from_within(layer, tmp_path):
+    """In a container's build: COPY the layer, RUN the bake it brings, with
+    nothing but busybox there."""
+    subprocess.run([f"{TOP}/rootfs/build", "micro"], check=True, capture_output=True,
+                   timeout=300, env={**os.environ, "AGENT": AGENT})
+    subprocess.run(["tar", "-C", tmp_path, "-xpf", f"{OUT}/micro.tar"], check=True)
+    subprocess.run([f"{TOP}/rootfs/bake", "--remove", tmp_path], check=True, capture_output=True)
+    trees.write(tmp_path, "etc/skel/.profile", "# profile\n")
+    lay_over(layer, tmp_path)
+    before = trees.content(tmp_path)
+    bake = ["chroot", tmp_path, "/usr/share/envd/bake"]
+    for words in (["--set", "isnotfc=true", "/"], ["--set", "isnotfc=true", "/"]):
+        done = subprocess.run([*bake, *words], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+    assert (tmp_path / "home/user/.profile").stat().st_uid == 1000
+    assert "user:*:1000:1000" in (tmp_path / "etc/passwd").read_text()
+    subprocess.run([*bake, "--remove", "/"], check=True, capture_output=True, timeout=60)
+    assert trees.content(tmp_path) == before
