@@ -3,6 +3,8 @@
  */
 #include "envd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -201,18 +203,38 @@ on_stop(struct loop_signal *s)
     loop_stop(stop->loop);
 }
 
+/* Not through a link that somebody has put there. */
+static void
+write_pid_file(const char *path)
+{
+    char text[24];
+    SCOPE(fd_close) int fd = -1;
+    int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+    if (path == NULL)
+        return;
+    fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, text, (size_t)len) != len)
+        (void)fprintf(stderr, "%s: %s\n", path, errno_text(errno));
+}
+
 int
 envd_run(struct envd *e)
 {
     struct stop_signal term = {.loop = e->loop};
     struct stop_signal interrupt = {.loop = e->loop};
+    const char *pid_file = e->options.pid_file;
     int r;
 
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
+    write_pid_file(pid_file);
     service_ready(e->service, e->options.port);
     r = loop_run(e->loop);
     service_stopping(e->service);
+    if (pid_file != NULL)
+        (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -31,6 +31,7 @@ struct envd_options {
     bool verbose;               /* -verbose: log lines on stdout */
     uint16_t port;              /* -port */
     const char *cgroup_root;    /* -cgroup-root */
+    const char *pid_file;       /* -pid-file: written while it serves; NULL */
     enum process_replay replay; /* -replay: where a Connect begins that does
                                    not say so itself; NOW or RESUME */
     struct process_settings process;

@@ -94,6 +94,8 @@ static const struct flag flags[] = {
                  "ever (default 100)"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
+    FLAG("pid-file", FLAG_STRING, envd.pid_file,
+         .help = "file for the process id, while it serves"),
     FLAG("port", FLAG_PORT, envd.port,
          .help = "port to listen on (default 49983)"),
     FLAG("replay", FLAG_WORD, envd.replay,

@@ -28,6 +28,7 @@
 
 #define LOOK_MS      20    /* between two looks at who is left */
 #define KILL_MS      5000  /* until what does not even die is left behind */
+#define TELL_MS      200   /* for the agent to tell its clients of all that */
 #define AGENT_MS     5000  /* for its jobs */
 #define DISKS_MS     20000 /* for writing and unmounting */
 #define MOUNTS_BYTES ((size_t)1 << 20)
@@ -157,6 +158,7 @@ end_processes(const struct init_going *g)
         (void)signal_others(g->agent, SIGKILL);
         (void)wait_for_others(g->agent, g->signal_fd, KILL_MS);
     }
+    (void)reap_until(g->agent, g->signal_fd, TELL_MS);
     if (g->agent > 0 && kill(g->agent, SIGTERM) == 0)
         (void)reap_until(g->agent, g->signal_fd, AGENT_MS);
     (void)kill(-1, SIGKILL);

@@ -6,12 +6,17 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/mem.h"
 #include "base/scope.h"
 #include "init/machine.h"
 #include "init/say.h"
+
+#define FSTAB_BYTES ((size_t)64 * 1024)
 
 #define NO_DEV  (MS_NOSUID | MS_NODEV)
 #define NO_EXEC (MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -73,6 +78,46 @@ mount_or_say(const struct file_system *fs)
 {
     if (!mount_one(fs))
         say_errno("cannot mount %s on %s", fs->type, fs->path);
+}
+
+/* Whether /etc/fstab wants it so. */
+static bool
+root_stays_read_only(void)
+{
+    SCOPE(scope_free) char *text = NULL;
+    char *lines = NULL;
+
+    if (fd_read_file("/etc/fstab", FSTAB_BYTES, &text, NULL) < 0)
+        return false;
+    for (char *line = strtok_r(text, "\n", &lines); line != NULL;
+         line = strtok_r(NULL, "\n", &lines)) {
+        char *fields = NULL;
+        const char *device = strtok_r(line, " \t", &fields);
+        const char *path = strtok_r(NULL, " \t", &fields);
+
+        if (device == NULL || *device == '#' || path == NULL ||
+            strcmp(path, "/") != 0)
+            continue;
+        (void)strtok_r(NULL, " \t", &fields); /* the type */
+        for (const char *option = strtok_r(NULL, " \t,", &fields);
+             option != NULL; option = strtok_r(NULL, " \t,", &fields))
+            if (strcmp(option, "ro") == 0)
+                return true;
+    }
+    return false;
+}
+
+/* The kernel mounts it read-only unless it is told otherwise. */
+static void
+remount_root(void)
+{
+    struct statvfs fs;
+
+    if (!machine_is_ours() || statvfs("/", &fs) < 0 ||
+        (fs.f_flag & ST_RDONLY) == 0 || root_stays_read_only())
+        return;
+    if (mount(NULL, "/", NULL, MS_REMOUNT, NULL) < 0)
+        say_errno("/ stays read-only");
 }
 
 static void
@@ -149,6 +194,7 @@ void
 machine_mount(bool cgroups)
 {
     mount_or_say(&proc);
+    remount_root();
     mount_or_say(&sys);
     mount_dev();
     for (size_t i = 0; i < ARRAY_LEN(rest); i++)

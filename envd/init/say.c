@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 
-static void
+__attribute__((format(printf, 1, 0))) static void
 say_line(const char *format, va_list args, const char *cause)
 {
     char text[512];
