@@ -1,8 +1,8 @@
 // Commands in the background: handles, connect, list, kill, input.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import * as disk from './disk.mjs'
 import {
   CommandExitError, NotFoundError, SandboxError, Transcript, sandbox, scratch,
 } from './sdk.mjs'
@@ -60,7 +60,7 @@ test('connect follows a running command', async () => {
   const text = new Transcript()
   const second = await commands.connect(handle.pid, { onStdout: text.add })
   assert.equal(second.pid, handle.pid)
-  writeFileSync(`${folder}/go`, '')
+  disk.write(`${folder}/go`, '')
   assert.equal((await handle.wait()).stdout, 'seen\n')
   assert.equal((await second.wait()).stdout, 'seen\n')
   assert.equal(text.value, 'seen\n')
@@ -71,7 +71,7 @@ test('connect after disconnect', async () => {
   const handle = await start(`${hold(folder)}; echo seen; exit 7`)
   await handle.disconnect()
   const second = await commands.connect(handle.pid)
-  writeFileSync(`${folder}/go`, '')
+  disk.write(`${folder}/go`, '')
   const error = await failure(second.wait())
   assert.deepEqual([error.exitCode, error.stdout], [7, 'seen\n'])
 })

@@ -1,8 +1,8 @@
 // Output of commands: callbacks, size, bytes that are not text.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import * as disk from './disk.mjs'
 import { Transcript, sandbox, scratch } from './sdk.mjs'
 
 const { commands } = sandbox
@@ -28,7 +28,7 @@ test('output comes before the end', async () => {
     { background: true, onStdout: text.add })
   await text.has('early\n')
   assert.equal(text.value.includes('late'), false)
-  writeFileSync(`${folder}/go`, '')
+  disk.write(`${folder}/go`, '')
   assert.equal((await handle.wait()).stdout, 'early\nlate\n')
 })
 

@@ -1,7 +1,7 @@
 // commands.run: arguments, environment, results.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import * as disk from './disk.mjs'
 import {
   AuthenticationError, CommandExitError, InvalidArgumentError, TimeoutError,
   homeFolder, sandbox, scratch, untilGone,
@@ -109,8 +109,7 @@ test('timeout', async () => {
   const file = `${scratch()}/pid`
   await assert.rejects(
     commands.run(`echo $$ >${file}; exec sleep 300`, { timeoutMs: 1000 }), TimeoutError)
-  assert.ok(existsSync(file))
-  await untilGone(Number(readFileSync(file, 'utf8')))
+  await untilGone(Number(disk.text(file)))
 })
 
 test('no timeout', async () => {

@@ -1,10 +1,10 @@
 // The official SDK and what the suites share: a sandbox, scratch folders,
 // output collectors, and the end of every command a test started.
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { userInfo } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterEach } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import * as disk from './disk.mjs'
 
 const packageDir = join(process.env.SDK_MODULES, 'e2b')
 const { module: entry } = JSON.parse(readFileSync(join(packageDir, 'package.json')))
@@ -25,7 +25,7 @@ export const sandbox = await Sandbox.create({ debug: true })
 let leftovers = []
 
 afterEach(async () => {
-  for (const path of leftovers) rmSync(path, { recursive: true, force: true })
+  for (const path of leftovers) disk.remove(path)
   leftovers = []
   for (const { pid } of await sandbox.commands.list()) {
     await sandbox.commands.kill(pid)
@@ -35,15 +35,14 @@ afterEach(async () => {
 
 // A folder that everyone may enter, gone after the test.
 export function scratch() {
-  const path = mkdtempSync(join(process.env.SDK_SCRATCH, 'js-'))
-  chmodSync(path, 0o755)
+  const path = disk.makeScratch(process.env.SDK_SCRATCH)
   leftovers.push(path)
   return path
 }
 
 // The name of a fresh folder in the home of root, relative to that home.
 export function homeFolder() {
-  const path = mkdtempSync(join(userInfo().homedir, 'envd-sdk-'))
+  const path = disk.makeScratch('/root')
   leftovers.push(path)
   return basename(path)
 }

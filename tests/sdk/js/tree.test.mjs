@@ -1,25 +1,15 @@
 // files: list, getInfo, exists, makeDir, rename, remove.
 import assert from 'node:assert/strict'
-import {
-  chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync,
-} from 'node:fs'
-import { dirname, relative } from 'node:path'
+import { relative } from 'node:path'
 import { test } from 'node:test'
+import * as disk from './disk.mjs'
+import { plant } from './disk.mjs'
 import {
   AuthenticationError, FileNotFoundError, InvalidArgumentError,
   homeFolder, sandbox, scratch,
 } from './sdk.mjs'
 
 const { files } = sandbox
-
-// Makes files holding their own name, and directories where a name ends in a slash.
-function plant(root, ...names) {
-  for (const name of names) {
-    const path = `${root}/${name}`
-    mkdirSync(name.endsWith('/') ? path : dirname(path), { recursive: true })
-    if (!name.endsWith('/')) writeFileSync(path, name)
-  }
-}
 
 const names = (entries, root) => entries.map((entry) => relative(root, entry.path))
 
@@ -51,8 +41,8 @@ test('list an empty directory', async () => {
 test('list by link and below links', async () => {
   const root = scratch()
   plant(root, 'dir/inside')
-  symlinkSync('dir', `${root}/link`)
-  symlinkSync('..', `${root}/dir/up`)
+  disk.symlink('dir', `${root}/link`)
+  disk.symlink('..', `${root}/dir/up`)
   assert.deepEqual(names(await files.list(`${root}/link`), root), ['link/inside', 'link/up'])
   assert.deepEqual(names(await files.list(`${root}/dir`, { depth: 9 }), root), ['dir/inside', 'dir/up'])
 })
@@ -75,7 +65,7 @@ test('list errors', async () => {
 test('info of a file', async () => {
   const path = `${scratch()}/file`
   await files.write(path, '12345', { user: 'nobody' })
-  chmodSync(path, 0o640)
+  disk.chmod(path, 0o640)
   const info = await files.getInfo(path)
   assert.deepEqual([info.name, info.path, info.type], ['file', path, 'file'])
   assert.deepEqual([info.size, info.mode, info.permissions], [5, 0o640, '-rw-r-----'])
@@ -87,7 +77,7 @@ test('info of a file', async () => {
 test('info of a directory and of a link', async () => {
   const root = scratch()
   plant(root, 'file')
-  symlinkSync('file', `${root}/link`)
+  disk.symlink('file', `${root}/link`)
   const directory = await files.getInfo(root)
   assert.deepEqual([directory.type, directory.permissions], ['dir', 'drwxr-xr-x'])
   const link = await files.getInfo(`${root}/link`)
@@ -101,7 +91,7 @@ test('info of what is missing', async () => {
 test('exists', async () => {
   const root = scratch()
   plant(root, 'file')
-  symlinkSync('nowhere', `${root}/dangling`)
+  disk.symlink('nowhere', `${root}/dangling`)
   assert.equal(await files.exists(root), true)
   assert.equal(await files.exists(`${root}/file`), true)
   assert.equal(await files.exists(`${root}/dangling`), true)
@@ -112,14 +102,13 @@ test('make a directory twice', async () => {
   const path = `${scratch()}/a/b/c`
   assert.equal(await files.makeDir(path), true)
   assert.equal(await files.makeDir(path), false)
-  assert.ok(statSync(path).isDirectory())
+  assert.deepEqual(disk.names(path), [])
 })
 
 test('make directories as a user', async () => {
   const root = scratch()
   await files.makeDir(`${root}/a/b`, { user: 'nobody' })
-  assert.notEqual(statSync(`${root}/a`).uid, 0)
-  assert.equal(statSync(`${root}/a/b`).uid, statSync(`${root}/a`).uid)
+  for (const name of ['a', 'a/b']) assert.equal(disk.owner(`${root}/${name}`), 'nobody')
 })
 
 test('make a directory over a file', async () => {
@@ -133,11 +122,11 @@ test('rename files and directories', async () => {
   plant(root, 'old', 'dir/sub/file', 'two')
   const info = await files.rename(`${root}/old`, `${root}/deep/new`)
   assert.deepEqual([info.name, info.path], ['new', `${root}/deep/new`])
-  assert.equal(existsSync(`${root}/old`), false)
+  assert.equal(disk.exists(`${root}/old`), false)
   assert.equal((await files.rename(`${root}/dir`, `${root}/moved`)).type, 'dir')
-  assert.equal(readFileSync(`${root}/moved/sub/file`, 'utf8'), 'dir/sub/file')
+  assert.equal(disk.text(`${root}/moved/sub/file`), 'dir/sub/file')
   await files.rename(`${root}/deep/new`, `${root}/two`)
-  assert.equal(readFileSync(`${root}/two`, 'utf8'), 'old')
+  assert.equal(disk.text(`${root}/two`), 'old')
 })
 
 test('rename errors', async () => {
@@ -150,15 +139,15 @@ test('rename errors', async () => {
 test('remove', async () => {
   const root = scratch()
   plant(root, 'file', 'dir/sub/file', 'kept/file')
-  symlinkSync('kept', `${root}/link`)
+  disk.symlink('kept', `${root}/link`)
   for (const name of ['file', 'dir', 'link', 'missing']) await files.remove(`${root}/${name}`)
-  assert.deepEqual(readdirSync(root), ['kept'])
-  assert.deepEqual(readdirSync(`${root}/kept`), ['file'])
+  assert.deepEqual(disk.names(root), ['kept'])
+  assert.deepEqual(disk.names(`${root}/kept`), ['file'])
 })
 
 test('unknown user', async () => {
   const root = scratch()
   await assert.rejects(files.list(root, { user: 'no-such-user' }), AuthenticationError)
   await assert.rejects(files.makeDir(`${root}/dir`, { user: 'no-such-user' }), AuthenticationError)
-  assert.equal(existsSync(`${root}/dir`), false)
+  assert.equal(disk.exists(`${root}/dir`), false)
 })

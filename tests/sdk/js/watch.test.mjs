@@ -1,7 +1,7 @@
 // files: watchDir.
 import assert from 'node:assert/strict'
-import { chmodSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import * as disk from './disk.mjs'
 import {
   FileNotFoundError, InvalidArgumentError, TimeoutError, homeFolder, sandbox, scratch,
 } from './sdk.mjs'
@@ -45,7 +45,7 @@ async function watch(path, options = {}) {
 
 test('watch a file being written', async () => {
   const root = scratch()
-  writeFileSync(`${root}/file`, 'old')
+  disk.write(`${root}/file`, 'old')
   const seen = await watch(root)
   await files.write(`${root}/file`, 'new')
   await seen.has('write file')
@@ -58,7 +58,7 @@ test('watch every type of event', async () => {
   const seen = await watch(root)
   await files.write(`${root}/file`, 'new')
   await seen.has('create file', 'write file')
-  chmodSync(`${root}/file`, 0o600)
+  disk.chmod(`${root}/file`, 0o600)
   await files.rename(`${root}/file`, `${root}/other`)
   await files.remove(`${root}/other`)
   await seen.has('chmod file', 'rename file', 'create other', 'remove other')
@@ -67,7 +67,7 @@ test('watch every type of event', async () => {
 
 test('watch recursively', async () => {
   const root = scratch()
-  mkdirSync(`${root}/nested`)
+  disk.makeDir(`${root}/nested`)
   const seen = await watch(root, { recursive: true })
   await files.write(`${root}/nested/file`, 'new')
   await seen.has('create nested/file', 'write nested/file')
@@ -79,23 +79,19 @@ test('watch recursively', async () => {
 
 test('watch a tree that appears at once', async () => {
   const root = scratch()
-  mkdirSync(`${root}/in`)
-  for (let n = 0; n < 50; n++) {
-    mkdirSync(`${root}/out/${n}/deep/er`, { recursive: true })
-    writeFileSync(`${root}/out/${n}/deep/er/file`, 'x')
-  }
+  disk.plant(root, 'in/', ...Array.from({ length: 50 }, (_, n) => `out/${n}/deep/er/file`))
   const seen = await watch(`${root}/in`, { recursive: true })
-  cpSync(`${root}/out`, `${root}/in/copy`, { recursive: true })
+  disk.sh('cp -r "$1/out" "$1/in/copy"', root)
   await seen.has(...Array.from({ length: 50 }, (_, n) => `write copy/${n}/deep/er/file`))
-  renameSync(`${root}/in/copy`, `${root}/in/moved`)
-  writeFileSync(`${root}/in/moved/1/deep/er/file`, 'y')
+  disk.sh('mv "$1/in/copy" "$1/in/moved"', root)
+  disk.write(`${root}/in/moved/1/deep/er/file`, 'y')
   await seen.has('rename copy', 'create moved', 'write moved/1/deep/er/file')
   await seen.handle.stop()
 })
 
 test('watch one level only', async () => {
   const root = scratch()
-  mkdirSync(`${root}/nested`)
+  disk.makeDir(`${root}/nested`)
   const seen = await watch(root)
   await files.write(`${root}/nested/file`, 'new')
   await files.write(`${root}/last`, 'new')
@@ -106,13 +102,13 @@ test('watch one level only', async () => {
 
 test('watch with entries', async () => {
   const root = scratch()
-  writeFileSync(`${root}/file`, 'old')
+  disk.write(`${root}/file`, 'old')
   const seen = await watch(root, { includeEntry: true })
   await files.write(`${root}/file`, '12345')
   await seen.has('write file')
   const { entry } = seen.events.at(-1)
   assert.deepEqual([entry.name, entry.path, entry.type, entry.size], ['file', `${root}/file`, 'file', 5])
-  rmSync(`${root}/file`)
+  disk.remove(`${root}/file`)
   await seen.has('remove file')
   assert.equal(seen.events.at(-1).entry, undefined)
   await seen.handle.stop()
@@ -131,9 +127,9 @@ test('stop a watch', async () => {
   const seen = await watch(root)
   await seen.handle.stop()
   await seen.ended
-  writeFileSync(`${root}/file`, 'x')
+  disk.write(`${root}/file`, 'x')
   const other = await watch(root)
-  writeFileSync(`${root}/file`, 'y')
+  disk.write(`${root}/file`, 'y')
   await other.has('write file')
   assert.deepEqual(seen.events, [])
   await other.handle.stop()
@@ -146,7 +142,7 @@ test('watch for a limited time', async () => {
 
 test('watch errors', async () => {
   const root = scratch()
-  writeFileSync(`${root}/file`, 'x')
+  disk.write(`${root}/file`, 'x')
   await assert.rejects(watch(`${root}/missing`), FileNotFoundError)
   await assert.rejects(watch(`${root}/file`), InvalidArgumentError)
 })

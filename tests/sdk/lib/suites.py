@@ -87,3 +87,4 @@ SUITES = {"python": Pytest("sdk", "python"), "js": Node(), "go": Go(),
           "init": Pytest("init"),
           "openapi": Pytest("sdk", "openapi", environment="openapi")}
 DEFAULT = ("python", "js", "go", "raw", "openapi")
+REMOTE = ("python", "js")  # those that need nothing of the agent's machine but the agent

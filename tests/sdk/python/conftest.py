@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-import shutil
-import tempfile
+import sys
 
 import pytest
 import pytest_asyncio
 
-import flavors
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(__file__)), "lib"))
+
+import disk  # noqa: E402
+import flavors  # noqa: E402
 
 PATIENCE = 30
 
@@ -26,18 +28,17 @@ async def box(request):
 @pytest.fixture
 def scratch():
     """A folder that everyone may enter."""
-    path = tempfile.mkdtemp(dir=os.environ["SDK_SCRATCH"])
-    os.chmod(path, 0o755)
+    path = disk.scratch(os.environ["SDK_SCRATCH"])
     yield path
-    shutil.rmtree(path, ignore_errors=True)
+    disk.remove(path)
 
 
 @pytest.fixture
 def home_folder():
     """The name of a fresh folder in the home of root, relative to that home."""
-    path = tempfile.mkdtemp(prefix="envd-sdk-", dir=os.path.expanduser("~root"))
+    path = disk.scratch("/root")
     yield os.path.basename(path)
-    shutil.rmtree(path, ignore_errors=True)
+    disk.remove(path)
 
 
 class Transcript:

@@ -2,19 +2,16 @@
 
 import io
 import os
-import pwd
 
 import pytest
 from e2b import (AuthenticationException, FileNotFoundException,
                  InvalidArgumentException)
 from e2b.sandbox.filesystem.filesystem import FileType
 
+import disk
+from disk import content
+
 TEXTS = ["", "plain", "ünïcödé ✓ 日本語 🎉", "a\r\nb\n\n", "nul \0 inside", "x" * 100_000]
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -73,18 +70,16 @@ async def test_overwrite_shrinks(box, scratch):
 
 async def test_overwrite_keeps_the_mode(box, scratch):
     await box.files.write(f"{scratch}/file", "one")
-    os.chmod(f"{scratch}/file", 0o750)
+    disk.chmod(f"{scratch}/file", 0o750)
     await box.files.write(f"{scratch}/file", "two")
-    assert os.stat(f"{scratch}/file").st_mode & 0o7777 == 0o750
+    assert disk.stat(f"{scratch}/file")[0] == "750"
 
 
 async def test_missing_parents_are_made(box, scratch):
     await box.files.write(f"{scratch}/a/b/c/file", "deep", user="nobody")
     assert content(f"{scratch}/a/b/c/file") == b"deep"
-    owner = pwd.getpwnam("nobody")
     for path in ("a", "a/b", "a/b/c", "a/b/c/file"):
-        stat = os.stat(f"{scratch}/{path}")
-        assert (stat.st_uid, stat.st_gid) == (owner.pw_uid, owner.pw_gid)
+        assert disk.stat(f"{scratch}/{path}")[1:] == ("nobody", "nogroup")
 
 
 @pytest.mark.parametrize("octet_stream", [False, True])

@@ -4,6 +4,7 @@ import pytest
 from e2b import (AuthenticationException, CommandExitException,
                  InvalidArgumentException, TimeoutException)
 
+import disk
 from conftest import until_gone
 
 AWKWARD = [
@@ -106,8 +107,7 @@ async def test_missing_cwd(box, scratch):
 async def test_timeout(box, scratch):
     with pytest.raises(TimeoutException):
         await box.commands.run(f"echo $$ >{scratch}/pid; exec sleep 300", timeout=1)
-    with open(f"{scratch}/pid", encoding="ascii") as pid:
-        await until_gone(box, int(pid.read()))
+    await until_gone(box, int(disk.content(f"{scratch}/pid")))
 
 
 async def test_no_timeout(box):

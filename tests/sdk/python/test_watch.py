@@ -1,16 +1,15 @@
 """files.watch_dir: the polled handle of the synchronous SDK, the stream of the other."""
 
 import asyncio
-import os
-import shutil
 
 import pytest
 from e2b import (FileNotFoundException, FilesystemEventType, InvalidArgumentException,
                  SandboxException, TimeoutException)
 from e2b.sandbox.filesystem.filesystem import FileType
 
+import disk
 from conftest import PATIENCE
-from test_files_tree import plant
+from disk import plant
 
 CREATE, WRITE, REMOVE, RENAME, CHMOD = (
     FilesystemEventType[name] for name in ("CREATE", "WRITE", "REMOVE", "RENAME", "CHMOD"))
@@ -69,7 +68,7 @@ async def test_recursive_after_nested_folder_addition(box, scratch):
 async def test_deep_tree_at_once(box, scratch):
     plant(scratch, "in/", *[f"out/{n}/deep/er/file" for n in range(50)])
     seen = await box.watch(f"{scratch}/in", recursive=True)
-    shutil.copytree(f"{scratch}/out", f"{scratch}/in/copy")
+    disk.sh('cp -r "$1/out" "$1/in/copy"', scratch)
     await has(seen, *[(WRITE, f"copy/{n}/deep/er/file") for n in range(50)])
     await seen.stop()
 
@@ -106,8 +105,7 @@ async def test_in_home_and_as_a_user(box, home_folder):
 
 async def test_name_that_is_not_utf_8(box, scratch):
     seen = await box.watch(scratch, include_entry=True)
-    with open(os.fsencode(scratch) + b"/a\xffb", "wb"):
-        pass
+    disk.sh(r""": >"$(printf '%s/a\377b' "$1")" """, scratch)
     await box.files.write(f"{scratch}/after", "new")
     await has(seen, (CREATE, "a\ufffdb"), (CREATE, "after"))
     await seen.stop()
