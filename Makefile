@@ -69,7 +69,7 @@ CPPFLAGS_ALL = -iquote envd -isystem $B/gen -isystem /usr/share/include/llhttp \
 CFLAGS_ALL   = -std=gnu17 -fPIE $(cflags.$(BUILD)) $(WARN) $(CFLAGS)
 LDFLAGS_ALL  = $(or $(ldflags.$(BUILD)),$(ldflags.other)) -pthread \
                -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(cflags.$(BUILD))) \
-               $(sysroot_lib:%=-B%) $(sysroot_lib:%=-L%) -Wl,-Map,$@.map $(LDFLAGS)
+               $(sysroot_lib:%=-B%) $(sysroot_lib:%=-L%) $(LDFLAGS)
 LDLIBS_ALL   = -levent_core -lprotobuf-c -lmd -lz \
                $(if $(LLHTTP),,-lllhttp) $(LDLIBS)
 
@@ -97,7 +97,7 @@ build/envd $B/bin/envd.stripped: $B/bin/envd
 
 $B/bin/envd: $(MAIN:%.c=$B/%.o) $(OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(CC) $(LDFLAGS_ALL) -Wl,-Map,$@.map -o $@ $^ $(LDLIBS_ALL)
 
 $B/bin/test_%: $B/tests/unit/test_%.o $(OBJS) $(TEST_O)
 	@mkdir -p $(@D)

@@ -20,7 +20,12 @@ options_as = awk -v form=$(1) -f packaging/options-as packaging/options
 
 docs: $(PAGES:%=$(DOCS)/%) $(COMPLETE:%=$(DOCS)/envd.%)
 
-$(DOCS)/%: packaging/man/%.in packaging/options packaging/options-as Makefile
+# The day stands in them.
+$(DOCS)/date: .FORCE
+	@mkdir -p $(@D)
+	@echo '$(SOURCE_DATE_EPOCH)' | cmp -s - $@ || echo '$(SOURCE_DATE_EPOCH)' >$@
+
+$(DOCS)/%: packaging/man/%.in packaging/options packaging/options-as $(DOCS)/date
 	@mkdir -p $(@D)
 	$(call options_as,$(if $(filter %.8,$@),man,conf)) >$@.options
 	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd;}' \
