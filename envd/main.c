@@ -58,6 +58,10 @@ static const struct flag flags[] = {
     FLAG("commit", FLAG_BOOL, commit, .help = "print the commit and exit"),
     FLAG("dump-config", FLAG_BOOL, dump_config,
          .help = "print options and limits and exit"),
+    FLAG("file-access", FLAG_WORD, envd.file_access,
+         .help = "with whose rights files are touched: compat (the user's, "
+                 "then root's) or caller (default compat)",
+         .words = {"compat", "caller"}),
     FLAG("isnotfc", FLAG_BOOL, envd.not_firecracker,
          .help = "do not expect Firecracker's metadata service"),
     FLAG("kill-scope", FLAG_WORD, envd.process.kill_scope,

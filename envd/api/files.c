@@ -160,6 +160,7 @@ files_request_user(struct files_request *r, struct envd *e,
         return -1;
     }
     r->workdir = workdir != NULL ? xstrdup(workdir) : NULL;
+    api_caller_init(e, &r->user, &r->caller);
     return 0;
 }
 
@@ -170,4 +171,5 @@ files_request_done(struct files_request *r)
     free(r->username);
     free(r->workdir);
     user_done(&r->user);
+    caller_done(&r->caller);
 }

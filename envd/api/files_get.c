@@ -83,6 +83,18 @@ read_some(struct download *d, size_t max)
         file_reader_done(&d->file);
 }
 
+/* Open it, as the caller; whatever follows needs no rights. */
+static int
+open_file(struct download *d)
+{
+    int r = caller_enter(&d->request.caller, &d->st);
+
+    if (r == 0)
+        r = file_reader_open(&d->file, d->path, &d->st);
+    caller_leave();
+    return r;
+}
+
 static void
 run_open(struct job *job)
 {
@@ -90,7 +102,7 @@ run_open(struct job *job)
     uint8_t head[CONTENT_SNIFF_BYTES];
     ssize_t len;
 
-    if (file_reader_open(&d->file, d->path, &d->st) < 0)
+    if (open_file(d) < 0)
         return;
     if (d->file.size > WHOLE_BYTES) {
         if (d->type == NULL) {

@@ -66,7 +66,11 @@ post_free(struct post *p)
 static void
 run_abort(struct job *job)
 {
-    upload_abort(&post_of(job)->upload);
+    struct post *p = post_of(job);
+
+    (void)upload_enter(&p->upload, &p->request.caller);
+    upload_abort(&p->upload);
+    caller_leave();
 }
 
 static void
@@ -128,7 +132,10 @@ run_slice(struct job *job)
 {
     struct post *p = post_of(job);
 
-    p->result = upload_run(&p->upload, &p->slice, p->last, job);
+    p->result = upload_enter(&p->upload, &p->request.caller);
+    if (p->result == UPLOAD_MORE)
+        p->result = upload_run(&p->upload, &p->slice, p->last, job);
+    caller_leave();
 }
 
 static void
@@ -136,7 +143,10 @@ run_open(struct job *job)
 {
     struct post *p = post_of(job);
 
-    p->result = upload_open(&p->upload);
+    p->result = upload_enter(&p->upload, &p->request.caller);
+    if (p->result == UPLOAD_MORE)
+        p->result = upload_open(&p->upload);
+    caller_leave();
 }
 
 static void on_slice(struct job *job);

@@ -14,6 +14,7 @@
 #include "base/scope.h"
 #include "connect/call.h"
 #include "envd.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "filesystem/tree.h"
 #include "guest/settings.h"
@@ -33,8 +34,7 @@ struct file_job {
     char *path; /* resolved; owned */
     char *destination;
     uint32_t depth;
-    uid_t uid;
-    gid_t gid;
+    struct caller caller;
 
     struct buf answer;
     struct status st;
@@ -44,6 +44,7 @@ static void
 file_job_free(struct file_job *j)
 {
     user_names_unref(j->names);
+    caller_done(&j->caller);
     buf_done(&j->answer);
     status_done(&j->st);
     free(j->path);
@@ -84,7 +85,7 @@ work_stat(struct file_job *j, struct status *st)
 static int
 work_make_dir(struct file_job *j, struct status *st)
 {
-    if (tree_make_dir(j->path, j->uid, j->gid, st) < 0)
+    if (tree_make_dir(j->path, j->caller.uid, j->caller.gid, st) < 0)
         return -1;
     return answer_entry(j, j->path, st);
 }
@@ -92,8 +93,8 @@ work_make_dir(struct file_job *j, struct status *st)
 static int
 work_move(struct file_job *j, struct status *st)
 {
-    if (tree_move(j->path, j->destination, j->uid, j->gid, &j->job.cancelled,
-                  st) < 0)
+    if (tree_move(j->path, j->destination, j->caller.uid, j->caller.gid,
+                  &j->job.cancelled, st) < 0)
         return -1;
     return answer_entry(j, j->destination, st);
 }
@@ -168,7 +169,9 @@ run(struct job *job)
 {
     struct file_job *j = container_of(job, struct file_job, job);
 
-    (void)j->work(j, &j->st);
+    if (caller_enter(&j->caller, &j->st) == 0)
+        (void)j->work(j, &j->st);
+    caller_leave();
 }
 
 /* ---- on the loop --------------------------------------------------------- */
@@ -264,8 +267,7 @@ begin(struct call *c, const struct file_request *r)
         refuse(c, j, &st);
     } else {
         j->names = user_names_ref(e->users);
-        j->uid = user.uid;
-        j->gid = user.gid;
+        api_caller_init(e, &user, &j->caller);
         if (worker_submit(e->workers, &j->job) < 0) {
             (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
                              "too many file operations are waiting");

@@ -10,6 +10,7 @@
 #include "api/files.h"
 #include "base/scope.h"
 #include "connect/json_write.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "http/encoding.h"
 #include "limits.h"
@@ -419,6 +420,12 @@ finish(struct upload *u)
                      "named 'file'",
                      u->skipped);
     return fail(u, 400);
+}
+
+enum upload_result
+upload_enter(struct upload *u, struct caller *caller)
+{
+    return caller_enter(caller, &u->st) < 0 ? fail_file(u) : UPLOAD_MORE;
 }
 
 enum upload_result

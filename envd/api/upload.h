@@ -19,6 +19,7 @@
 #include "http/multipart.h"
 #include "http/quoted_printable.h"
 
+struct caller;
 struct gzip_inflate;
 struct job;
 
@@ -82,6 +83,12 @@ enum upload_result {
     UPLOAD_BUSY, /* another upload has the file: call again later */
     UPLOAD_FAILED,
 };
+
+/*
+ * Become the caller for what follows on this thread, up to caller_leave().
+ * Returns UPLOAD_MORE or UPLOAD_FAILED.  Context: worker.
+ */
+enum upload_result upload_enter(struct upload *u, struct caller *caller);
 
 /*
  * Take a slice of the body.

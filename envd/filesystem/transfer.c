@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/place.h"
 #include "filesystem/virtual.h"
 #include "limits.h"
 
@@ -48,7 +49,7 @@ fail_open(const char *path, int err, struct status *st)
 {
     struct stat info;
 
-    if (stat(path, &info) < 0)
+    if (place_stat(path, true, &info) < 0)
         return fail_stat(path, errno, st);
     if (S_ISDIR(info.st_mode) || is_stream(info.st_mode))
         return fail_kind(path, info.st_mode, st);
@@ -64,7 +65,7 @@ file_reader_open(struct file_reader *r, const char *path, struct status *st)
 
     *r = (struct file_reader){.fd = -1};
     /* Non-blocking, so that the open of a pipe or a terminal returns. */
-    fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    fd = place_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return fail_open(path, errno, st);
     if (fstat(fd, &info) < 0)

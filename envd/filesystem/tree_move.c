@@ -17,7 +17,9 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/str.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/tree_copying.h"
 #include "filesystem/tree_made.h"
@@ -25,42 +27,6 @@
 
 /* Beside 0 and -errno. */
 #define SAME_FILE 1
-
-/* One end of a move across file systems. */
-struct place {
-    int dir_fd;
-    char *dir;
-    char *name;
-};
-
-static void
-place_done(struct place *p)
-{
-    fd_close(&p->dir_fd);
-    free(p->dir);
-    free(p->name);
-}
-
-/* Open the directory a path lies in. */
-static int
-place_open(const char *path, struct place *ret)
-{
-    size_t end = strlen(path);
-    size_t start;
-
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    ret->dir = str_dup((struct str){path, start});
-    ret->name = str_dup((struct str){path + start, end - start});
-    if (ret->dir == NULL || ret->name == NULL)
-        return -ENOMEM;
-    ret->dir_fd =
-        open(start > 0 ? ret->dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return ret->dir_fd < 0 ? -errno : 0;
-}
 
 /*
  * What rename(2) would say about the source and the destination if it got that
@@ -76,17 +42,17 @@ check_ends(const struct place *from, const char *source, const struct place *to,
 
     if (strcmp(from->name, ".") == 0 || strcmp(from->name, "..") == 0)
         return -EBUSY;
-    if (faccessat(from->dir_fd, ".", W_OK, AT_EACCESS) < 0)
+    if (CALLER_LEND(faccessat(from->dir_fd, ".", W_OK, AT_EACCESS)) < 0)
         return -errno;
-    if (statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-              &info) < 0)
+    if (CALLER_LEND(statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW,
+                          STATX_BASIC_STATS, &info)) < 0)
         return -errno;
     if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
         return -EBUSY;
     if (S_ISLNK(info.stx_mode) && source[strlen(source) - 1] == '/')
         return -ENOTDIR;
-    if (statx(to->dir_fd, to->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-              &there) < 0)
+    if (CALLER_LEND(statx(to->dir_fd, to->name, AT_SYMLINK_NOFOLLOW,
+                          STATX_BASIC_STATS, &there)) < 0)
         return errno == ENOENT ? 0 : -errno;
     if (info.stx_ino == there.stx_ino &&
         info.stx_dev_major == there.stx_dev_major &&
@@ -127,9 +93,24 @@ undo(const struct place *from, const struct place *to, bool replaced)
     struct stat st;
 
     if (!replaced &&
-        fstatat(from->dir_fd, from->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        CALLER_LEND(
+            fstatat(from->dir_fd, from->name, &st, AT_SYMLINK_NOFOLLOW)) == 0 &&
         !S_ISDIR(st.st_mode))
-        (void)unlinkat(to->dir_fd, to->name, 0);
+        (void)CALLER_LEND(unlinkat(to->dir_fd, to->name, 0));
+}
+
+/* One end of a move: its directory, and its name without slashes. */
+static int
+open_end(const char *path, struct place *ret)
+{
+    size_t len;
+
+    if (place_parent(path, ret) < 0)
+        return -errno;
+    len = strlen(ret->name);
+    while (len > 1 && ret->name[len - 1] == '/')
+        ret->name[--len] = '\0';
+    return 0;
 }
 
 static int
@@ -140,10 +121,10 @@ move_across(const char *source, const char *destination,
     SCOPE(place_done) struct place to = {.dir_fd = -1};
     char name[40];
     bool replaced = false;
-    int r = place_open(source, &from);
+    int r = open_end(source, &from);
 
     if (r == 0)
-        r = place_open(destination, &to);
+        r = open_end(destination, &to);
     if (r == 0)
         r = check_ends(&from, source, &to, &replaced);
     if (r == 0)
@@ -151,7 +132,8 @@ move_across(const char *source, const char *destination,
     if (r != 0)
         return MIN(r, 0);
     r = tree_copy_at(from.dir_fd, from.name, to.dir_fd, name, cancel);
-    if (r == 0 && renameat(to.dir_fd, name, to.dir_fd, to.name) < 0)
+    if (r == 0 &&
+        CALLER_LEND(renameat(to.dir_fd, name, to.dir_fd, to.name)) < 0)
         r = -errno;
     if (r < 0) {
         (void)remove_end(&to, name);
@@ -171,13 +153,17 @@ static int
 move(const char *source, const char *destination, const struct stat *info,
      const atomic_bool *cancel)
 {
+    SCOPE(place_done) struct place from = {.dir_fd = -1};
+    SCOPE(place_done) struct place to = {.dir_fd = -1};
     struct stat st;
 
-    if (lstat(destination, &st) == 0 && S_ISDIR(st.st_mode) &&
+    if (place_stat(destination, false, &st) == 0 && S_ISDIR(st.st_mode) &&
         (strcmp(source, destination) == 0 || st.st_dev != info->st_dev ||
          st.st_ino != info->st_ino))
         return -EEXIST;
-    if (rename(source, destination) == 0)
+    if (place_at(source, &from) < 0 || place_at(destination, &to) < 0)
+        return -errno;
+    if (CALLER_LEND(renameat(from.dir_fd, from.name, to.dir_fd, to.name)) == 0)
         return 0;
     return errno == EXDEV ? move_across(source, destination, cancel) : -errno;
 }
@@ -214,7 +200,7 @@ tree_move(const char *source, const char *destination, uid_t uid, gid_t gid,
         return status_set(st, RPC_INVALID_ARGUMENT,
                           "destination must not be the root directory: %s",
                           destination);
-    if (lstat(source, &info) < 0)
+    if (place_stat(source, false, &info) < 0)
         return fail(source, destination, errno, st);
     parent = path_dir(destination);
     if (parent == NULL)
