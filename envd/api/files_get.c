@@ -158,6 +158,7 @@ download_end(struct download *d)
     if (d->running)
         return; /* its `done` comes here again */
     d->job.run = run_close;
+    d->job.path = NULL; /* not to be held back */
     d->job.done = on_closed;
     if (d->file.fd < 0 || worker_submit(d->envd->workers, &d->job) < 0)
         download_free(d);
@@ -171,6 +172,7 @@ start(struct download *d, void (*run)(struct job *job),
 
     d->job.run = run;
     d->job.done = done;
+    d->job.path = d->path;
     d->running = worker_submit(d->envd->workers, &d->job) == 0;
     if (d->running)
         return;

@@ -380,6 +380,8 @@ prepare_upload(struct post *p, const struct media_type *type, bool gzip)
     u->gid = p->request.user.gid;
     u->content_length = http_request(p->x)->content_length;
     r = upload_init(u, boundary, gzip);
+    /* That of a form changes with its parts. */
+    p->job.path = u->multipart ? NULL : u->target;
     free((char *)(uintptr_t)boundary.data);
     if (r < 0)
         files_fail(&p->request, p->x, u->http_status, "%s",

@@ -251,7 +251,12 @@ begin(struct call *c, const struct file_request *r)
     struct user user = {0};
     struct status st = {0};
 
-    j->job = (struct job){.run = run, .done = done, .quick = r->quick};
+    j->job = (struct job){
+        .run = run,
+        .done = done,
+        .quick = r->quick,
+        .bulk = !r->quick,
+    };
     j->call = c;
     j->what = r->what;
     j->work = r->work;
@@ -267,6 +272,7 @@ begin(struct call *c, const struct file_request *r)
         refuse(c, j, &st);
     } else {
         j->names = user_names_ref(e->users);
+        j->job.path = j->path;
         api_caller_init(e, &user, &j->caller);
         if (worker_submit(e->workers, &j->job) < 0) {
             (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
