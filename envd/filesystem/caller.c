@@ -20,14 +20,16 @@
 #define NO_ID ((unsigned int)-1)
 
 /*
- * What is known of this thread.  Its groups stay those of its last caller: they
- * give nothing to root, and mean nothing without the ids.
+ * What is known of this thread.  A change of credentials costs more than most
+ * calls they are for: group and groups stay those of the last caller (they add
+ * nothing to root's rights) until another one, or root, has something to do.
  */
 static _Thread_local struct {
     struct caller *now; /* NULL: our own */
     bool lent;
-    int own_gid; /* to be restored */
-    uid_t uid;   /* last set, and seen to be */
+    bool foreign; /* the group is not ours: */
+    int own_gid;
+    uid_t uid; /* last set, and seen to be */
     gid_t gid;
     gid_t groups[GROUPS_KEPT];
     size_t group_count;
@@ -82,18 +84,42 @@ remember(const struct caller *c)
         memcpy(self.groups, c->groups, c->group_count * sizeof(*c->groups));
 }
 
+/* Set all but the user, which only then tells whether it has worked. */
+static int
+set_groups(const struct caller *c)
+{
+    int before;
+
+    self.known = false;
+    if (syscall(SYS_setgroups, c->group_count, c->groups) < 0)
+        return -1;
+    before = setfsgid(c->gid);
+    if (!self.foreign)
+        self.own_gid = before;
+    self.foreign = true;
+    return 0;
+}
+
+static void
+restore_group(void)
+{
+    if (self.foreign)
+        (void)setfsgid((gid_t)self.own_gid);
+    self.foreign = self.known = false;
+}
+
 int
 caller_enter(struct caller *c, struct status *st)
 {
     bool known = is_known(c);
 
-    if (c->plain)
+    if (c->plain) {
+        restore_group();
         return 0;
-    if (!known && syscall(SYS_setgroups, c->group_count, c->groups) < 0)
+    }
+    if (!known && set_groups(c) < 0)
         return status_errno(st, RPC_INTERNAL, errno, "cannot act as uid %u",
                             c->uid);
-    self.known = self.known && known;
-    self.own_gid = setfsgid(c->gid);
     (void)setfsuid(c->uid);
     self.now = c;
     if (!known && !has_ids(c)) {
@@ -109,10 +135,8 @@ caller_enter(struct caller *c, struct status *st)
 void
 caller_leave(void)
 {
-    if (self.now == NULL)
-        return;
-    (void)setfsuid(0);
-    (void)setfsgid((gid_t)self.own_gid);
+    if (self.now != NULL)
+        (void)setfsuid(0);
     self.now = NULL;
 }
 

@@ -52,7 +52,10 @@ void caller_done(struct caller *c);
  */
 int caller_enter(struct caller *c, struct status *st);
 
-/* Be ourselves again.  Context: worker. */
+/*
+ * Have our own rights again.  The group of new files may stay the caller's:
+ * whatever makes files enters, also for root.  Context: worker.
+ */
 void caller_leave(void);
 
 /* Another operation of the same caller begins: links are judged anew. */
