@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -600,6 +601,52 @@ test_trees(void **state)
     assert_false(scratch_has("tree"));
 }
 
+/* Over file systems a move is a copy, and a removal. */
+static void
+test_across(void **state)
+{
+    struct status st = {0};
+    struct stat info;
+
+    (void)state;
+    scratch_dir("other");
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", scratch("other"), "tmpfs", 0, "mode=0755") < 0)
+        skip();
+    make_secret();
+    assert_int_equal(chmod(scratch("secret/file"), 04755), 0);
+    scratch_dir("own");
+    give(scratch("own"), ALICE);
+    scratch_dir("other/own");
+    give(scratch("other/own"), ALICE);
+    become_alice(false);
+    assert_int_equal(do_create(scratch("own"), &st), 0);
+    assert_int_equal(tree_move(scratch("own/new"), scratch("other/own/new"),
+                               ALICE, ALICE, &never, &st),
+                     0);
+    assert_int_equal(tree_move(scratch("secret/file"), scratch("other/own/f"),
+                               ALICE, ALICE, &never, &st),
+                     -1);
+    become_root();
+    status_done(&st);
+    assert_int_equal(owner_of(scratch("other/own/new")), ALICE);
+    assert_int_equal(rmdir(scratch("other/own")), -1);
+    assert_int_equal(unlink(scratch("other/own/new")), 0);
+    assert_int_equal(rmdir(scratch("other/own")), 0);
+    /* With root's rights lent it keeps its owner, and so its set-id bit. */
+    become_alice(true);
+    assert_int_equal(tree_move(scratch("secret/file"), scratch("other/f"),
+                               ALICE, ALICE, &never, &st),
+                     0);
+    become_root();
+    assert_int_equal(lstat(scratch("other/f"), &info), 0);
+    assert_int_equal(info.st_uid, 0);
+    assert_int_equal(info.st_mode, S_IFREG | 04755);
+    assert_false(scratch_has("secret/file"));
+    assert_int_equal(umount(scratch("other")), 0);
+}
+
 /* Read the file there, which must not be the secret one. */
 static int
 do_peek(const char *dir, struct status *st)
@@ -705,6 +752,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_sticky, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_trees, scratch_make,
+                                        scratch_remove),
+        cmocka_unit_test_setup_teardown(test_across, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(test_races, scratch_make,
                                         scratch_remove),
