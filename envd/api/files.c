@@ -28,6 +28,8 @@ files_http_status(enum rpc_code code)
         return 404;
     if (code == RPC_INVALID_ARGUMENT)
         return 400;
+    if (code == RPC_PERMISSION_DENIED)
+        return 403;
     return code == RPC_RESOURCE_EXHAUSTED ? 507 : 500;
 }
 

@@ -91,6 +91,7 @@ open_file(struct download *d)
 
     if (r == 0)
         r = file_reader_open(&d->file, d->path, &d->st);
+    caller_judge(&d->st);
     caller_leave();
     return r;
 }

@@ -171,6 +171,7 @@ run(struct job *job)
 
     if (caller_enter(&j->caller, &j->st) == 0)
         (void)j->work(j, &j->st);
+    caller_judge(&j->st);
     caller_leave();
 }
 

@@ -29,6 +29,7 @@ fail(struct upload *u, int http_status)
 static enum upload_result
 fail_file(struct upload *u)
 {
+    caller_judge(&u->st);
     return fail(u, files_http_status(u->st.code));
 }
 

@@ -141,6 +141,13 @@ caller_leave(void)
 }
 
 void
+caller_judge(struct status *st)
+{
+    if (self.now != NULL && (st->err == EACCES || st->err == EPERM))
+        st->code = RPC_PERMISSION_DENIED;
+}
+
+void
 caller_begin(void)
 {
     if (self.now != NULL)

@@ -58,6 +58,12 @@ int caller_enter(struct caller *c, struct status *st);
  */
 void caller_leave(void);
 
+/*
+ * Of a failure: what the kernel has refused to a user is permission_denied, no
+ * matter what failed by it.  Before caller_leave().
+ */
+void caller_judge(struct status *st);
+
 /* Another operation of the same caller begins: links are judged anew. */
 void caller_begin(void);
 

@@ -82,8 +82,10 @@ ensure_parents(const struct file_writer *w, struct status *st)
         return fail_open(w, ENOMEM, st);
     if (tree_ensure_dirs(dir, w->uid, w->gid, &inner) == 0)
         return 0;
-    return status_set(st, inner.code, "error ensuring directories: %s",
-                      status_message(&inner));
+    (void)status_set(st, inner.code, "error ensuring directories: %s",
+                     status_message(&inner));
+    st->err = inner.err;
+    return -1;
 }
 
 /* Keep the directory and the last component of `path`. */

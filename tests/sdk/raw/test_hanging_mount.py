@@ -11,9 +11,12 @@ import rpc
 from conftest import OWN_PORT, eventually
 from wire import Connection, exchange, request
 
-pytestmark = pytest.mark.skipif(
-    not os.environ["SDK_PRIVATE"] or not os.access("/dev/fuse", os.R_OK | os.W_OK),
-    reason="needs root, /dev/fuse and a mount namespace of its own")
+pytestmark = [
+    pytest.mark.ours,
+    pytest.mark.skipif(
+        not os.environ["SDK_PRIVATE"] or not os.access("/dev/fuse", os.R_OK | os.W_OK),
+        reason="needs root, /dev/fuse and a mount namespace of its own"),
+]
 
 THREADS_ALL = 36  # WORKER_THREADS_ALL, WORKER_THREADS_URGENT, the loop, one to spare
 
