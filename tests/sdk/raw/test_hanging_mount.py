@@ -3,6 +3,8 @@
 import json
 import os
 import select
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hanging import HangingMount
@@ -152,4 +154,44 @@ def test_uploads_and_downloads_of_it(scratch, own_agent, hanging):
     hanging.let_go()
     for conn in calls:
         assert conn.answer().status == 500
+        conn.close()
+
+
+GENEROUS = 10  # seconds, for an answer that takes less than a millisecond of work
+
+
+def test_health_while_everything_is_busy(scratch, own_agent, hanging):
+    for tree in ("gone", "listed"):
+        for i in range(10_000):
+            if i % 1000 == 0:
+                os.makedirs(f"{scratch}/{tree}/{i // 1000}")
+            os.mknod(f"{scratch}/{tree}/{i // 1000}/{i}")
+    calls = flood(f"{hanging.path}/{{}}", 20)
+    body = os.urandom(4 << 20)
+
+    def upload(i):
+        answer = exchange("POST", f"/files?path={scratch}/up{i}&username=root",
+                          {"Content-Type": "application/octet-stream"}, body, OWN_PORT)
+        return answer.status == 200
+
+    def remove():
+        return rpc.call("Filesystem/Remove", {"path": f"{scratch}/gone"}, port=OWN_PORT)[0] == 200
+
+    def listing():
+        listed = rpc.must("Filesystem/ListDir", {"path": f"{scratch}/listed", "depth": 9},
+                          port=OWN_PORT)
+        return len(listed["entries"]) == 10_010
+
+    with ThreadPoolExecutor(10) as pool:
+        work = [pool.submit(remove), pool.submit(listing),
+                *[pool.submit(upload, i) for i in range(8)]]
+        slowest = 0
+        while not all(each.done() for each in work):
+            before = time.monotonic()
+            assert exchange("GET", "/health", {}, b"", OWN_PORT).status == 204
+            slowest = max(slowest, time.monotonic() - before)
+            time.sleep(0.01)
+        assert all(each.result() for each in work)
+    assert slowest < GENEROUS
+    for conn in calls:
         conn.close()
