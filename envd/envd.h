@@ -26,16 +26,23 @@ struct user_db;
 struct watch_hub;
 struct worker_pool;
 
+/* With whose rights file work is done that its user has none for. */
+enum file_access {
+    FILE_ACCESS_COMPAT, /* root's, along links that nobody can have planted */
+    FILE_ACCESS_CALLER, /* nobody's */
+};
+
 /* What the command line decides. */
 struct envd_options {
-    bool not_firecracker;       /* -isnotfc */
-    bool no_cgroups;            /* -no-cgroups */
-    bool verbose;               /* -verbose: log lines on stdout */
-    uint16_t port;              /* -port */
-    const char *cgroup_root;    /* -cgroup-root */
-    const char *pid_file;       /* -pid-file: written while it serves; NULL */
-    enum process_replay replay; /* -replay: where a Connect begins that does
-                                   not say so itself; NOW or RESUME */
+    bool not_firecracker;         /* -isnotfc */
+    bool no_cgroups;              /* -no-cgroups */
+    bool verbose;                 /* -verbose: log lines on stdout */
+    uint16_t port;                /* -port */
+    const char *cgroup_root;      /* -cgroup-root */
+    const char *pid_file;         /* -pid-file: written while it serves; NULL */
+    enum process_replay replay;   /* -replay: where a Connect begins that does
+                                     not say so itself; NOW or RESUME */
+    enum file_access file_access; /* -file-access */
     struct process_settings process;
 };
 

@@ -52,6 +52,15 @@
     X(CGROUP_LINGERING, 8192, "cgroups",                                       \
       "of ended commands in which something lives on")                         \
     X(WORKER_THREADS, 4, "threads", "for blocking file work, on demand")       \
+    X(WORKER_LONG_MS, 100, "ms",                                               \
+      "a thread stands still; twice that: a job is long, and not counted")     \
+    X(WORKER_THREADS_ALL, 32, "threads", "with those that run long jobs")      \
+    X(WORKER_THREADS_URGENT, 2, "threads", "more, for a thaw and its like")    \
+    X(WORKER_BULK, 4, "jobs", "that list, remove or move, at once")            \
+    X(WORKER_STILL, 4, "threads", "that stand still below one mount point")    \
+    X(WORKER_HELD_JOBS, 256, "jobs",                                           \
+      "waiting for file systems that stand still (resource_exhausted)")        \
+    X(WORKER_LEAVE_MS, 2000, "ms", "at the end, for a thread that is still")   \
     X(WORKER_IDLE_MS, 10 * 1000, "ms", "before an idle worker ends")           \
     X(WORKER_QUEUE_JOBS, 8192, "jobs", "waiting (resource_exhausted)")         \
     X(WALK_OPEN_DIRS, 32, "descriptors", "directories a tree walk holds open") \
@@ -98,6 +107,7 @@
       "entries looked up early for one polled watcher; others are later")      \
     X(WATCH_ALL_POLLED_BYTES, 16 * 1024 * 1024, "bytes",                       \
       "entries looked up early for all polled watchers")                       \
+    X(MOUNT_TABLE_BYTES, 1024 * 1024, "bytes", "/proc/self/mountinfo")         \
     X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \

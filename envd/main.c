@@ -81,6 +81,10 @@ static const struct flag flags[] = {
          .help = "file of options (default " CONFIG_FILE ")"),
     FLAG("dump-config", FLAG_BOOL, dump_config,
          .help = "print options and limits and exit"),
+    FLAG("file-access", FLAG_WORD, envd.file_access,
+         .help = "with whose rights files are touched: compat (the user's, "
+                 "then root's) or caller (default compat)",
+         .words = {"compat", "caller"}),
     FLAG("init", FLAG_BOOL, be_init,
          .help = "be the first process of the machine (default: if it is)"),
     FLAG("isnotfc", FLAG_BOOL, envd.not_firecracker,

@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 struct call;
+struct caller;
 struct envd;
 struct http_exchange;
 struct rpc_service;
@@ -53,6 +54,13 @@ void api_error(struct http_exchange *x, int status, const char *format, ...)
  * `invalid default user: 'NAME'`, `no user specified`).
  */
 int api_call_user(const struct call *c, struct user *ret, struct status *st);
+
+/*
+ * The credentials for a user's file work (filesystem/caller.h), out of `user`,
+ * which loses its groups.  caller_done() frees them.
+ */
+void api_caller_init(const struct envd *e, struct user *user,
+                     struct caller *ret);
 
 /*
  * The user name in an Authorization header; absent when there is no

@@ -15,6 +15,7 @@
 #include "connect/call.h"
 #include "connect/json_write.h"
 #include "envd.h"
+#include "filesystem/caller.h"
 #include "guest/settings.h"
 #include "http/exchange.h"
 #include "http/query.h"
@@ -261,6 +262,15 @@ api_call_user(const struct call *c, struct user *ret, struct status *st)
         return 0;
     return status_set(st, RPC_UNAUTHENTICATED, "invalid default user: '%s'",
                       fallback);
+}
+
+void
+api_caller_init(const struct envd *e, struct user *user, struct caller *ret)
+{
+    caller_init(ret, user->uid, user->gid, TAKE_PTR(user->groups),
+                user->group_count,
+                e->options.file_access == FILE_ACCESS_COMPAT);
+    user->group_count = 0;
 }
 
 struct envd *

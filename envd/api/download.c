@@ -71,6 +71,7 @@ download_drop(struct download *d)
     d->job.run = run_close;
     d->job.done = on_closed;
     d->job.quick = false;
+    d->job.path = NULL; /* not to be held back */
     if (d->body.file.fd < 0 || worker_submit(d->envd->workers, &d->job) < 0)
         download_free(d);
 }
@@ -106,6 +107,7 @@ download_start(struct download *d, void (*run)(struct job *job),
 
     d->job.run = run;
     d->job.done = done;
+    d->job.path = d->path;
     d->job.quick = !http_reply_begun(d->x) && d->coding == DOWNLOAD_PLAIN;
     d->running = worker_submit(d->envd->workers, &d->job) == 0;
     if (d->running)

@@ -28,6 +28,8 @@ files_http_status(enum rpc_code code)
         return 404;
     if (code == RPC_INVALID_ARGUMENT)
         return 400;
+    if (code == RPC_PERMISSION_DENIED)
+        return 403;
     return code == RPC_RESOURCE_EXHAUSTED ? 507 : 500;
 }
 
@@ -163,6 +165,7 @@ files_request_user(struct files_request *r, struct envd *e,
         return -1;
     }
     r->workdir = workdir != NULL ? xstrdup(workdir) : NULL;
+    api_caller_init(e, &r->user, &r->caller);
     return 0;
 }
 
@@ -173,4 +176,5 @@ files_request_done(struct files_request *r)
     free(r->username);
     free(r->workdir);
     user_done(&r->user);
+    caller_done(&r->caller);
 }

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "base/str.h"
+#include "filesystem/caller.h"
 #include "security/user.h"
 
 struct envd;
@@ -18,11 +19,12 @@ struct http_exchange;
 struct files_request {
     const char *method; /* `GET /files`, for the log */
     uint64_t operation_id;
-    char *query;      /* owned, decoded: what path points into */
-    struct str path;  /* of the query; absent differs from empty */
-    char *username;   /* owned: of the query, else the default one */
-    struct user user; /* once looked up */
-    char *workdir;    /* owned; the default one, NULL when there is none */
+    char *query;          /* owned, decoded: what path points into */
+    struct str path;      /* of the query; absent differs from empty */
+    char *username;       /* owned: of the query, else the default one */
+    struct user user;     /* once looked up */
+    struct caller caller; /* the same, for jobs */
+    char *workdir;        /* owned; the default one, NULL when there is none */
 };
 
 /*

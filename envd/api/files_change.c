@@ -16,6 +16,7 @@
 #include "connect/message.h"
 #include "envd.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "http/exchange.h"
 #include "limits.h"
@@ -95,7 +96,7 @@ work_copy(struct change *c, struct status *st)
     if (tree_copy(c->path, c->destination, &c->owner, &c->job.cancelled, st) <
         0)
         return -1;
-    if (lstat(c->destination, &info) < 0)
+    if (place_stat(c->destination, false, &info) < 0)
         return status_errno(st, RPC_INTERNAL, errno,
                             "error getting file info: lstat %s",
                             c->destination);
@@ -249,7 +250,10 @@ run(struct job *job)
 {
     struct change *c = container_of(job, struct change, job);
 
-    (void)c->route->work(c, &c->st);
+    if (caller_enter(&c->request.caller, &c->st) == 0)
+        (void)c->route->work(c, &c->st);
+    caller_judge(&c->st);
+    caller_leave();
 }
 
 static void
@@ -306,6 +310,8 @@ begin(struct change *c)
         return -1;
     c->job.run = run;
     c->job.done = done;
+    c->job.path = c->path;
+    c->job.bulk = true;
     c->running = worker_submit(c->envd->workers, &c->job) == 0;
     if (!c->running)
         files_fail(&c->request, c->x, 503, "too many file operations");

@@ -14,6 +14,7 @@
 #include "connect/json_read.h"
 #include "connect/json_write.h"
 #include "envd.h"
+#include "filesystem/caller.h"
 #include "filesystem/compose.h"
 #include "filesystem/path.h"
 #include "guest/settings.h"
@@ -40,6 +41,7 @@ struct compose_post {
     struct arena arena;
     const Rest__ComposeRequest *request;
     struct user user;
+    struct caller caller; /* the same, for jobs */
     char *workdir;
     char *destination; /* resolved */
 
@@ -62,6 +64,7 @@ post_free(struct compose_post *p)
     buf_done(&p->body);
     arena_done(&p->arena);
     user_done(&p->user);
+    caller_done(&p->caller);
     status_done(&p->st);
     free(p->workdir);
     free(p->destination);
@@ -73,7 +76,11 @@ post_free(struct compose_post *p)
 static void
 run_abort(struct job *job)
 {
-    compose_abort(&post_of(job)->compose);
+    struct compose_post *p = post_of(job);
+
+    (void)caller_enter(&p->caller, &p->st);
+    compose_abort(&p->compose);
+    caller_leave();
 }
 
 static void
@@ -97,6 +104,7 @@ post_end(struct compose_post *p)
         return;
     }
     p->job.run = run_abort;
+    p->job.path = NULL; /* not to be held back */
     p->job.done = on_aborted;
     if (worker_submit(p->envd->workers, &p->job) < 0)
         loop_timer_set(&p->retry, RETRY_MS);
@@ -149,7 +157,11 @@ run_compose(struct job *job)
 {
     struct compose_post *p = post_of(job);
 
-    p->result = compose_run(&p->compose, &job->cancelled, &p->st);
+    p->result = caller_enter(&p->caller, &p->st);
+    if (p->result == 0)
+        p->result = compose_run(&p->compose, &job->cancelled, &p->st);
+    caller_judge(&p->st);
+    caller_leave();
 }
 
 static void
@@ -173,6 +185,7 @@ start(struct compose_post *p)
 {
     p->job.run = run_compose;
     p->job.done = on_composed;
+    p->job.path = p->destination;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
         fail(p, 503, "too many file operations");
@@ -225,8 +238,10 @@ find_user(struct compose_post *p, struct status *st)
     const char *name =
         named ? r->username : guest_default_user(p->envd->settings);
 
-    if (user_find(p->envd->users, name, &p->user) == 0)
+    if (user_find(p->envd->users, name, &p->user) == 0) {
+        api_caller_init(p->envd, &p->user, &p->caller);
         return 0;
+    }
     return status_set(st, RPC_UNAUTHENTICATED,
                       "error looking up user '%s': user: unknown user %s", name,
                       name);

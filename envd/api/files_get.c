@@ -31,7 +31,11 @@ run_open(struct job *job)
     if (d->types == NULL && content_extension(d->request.path, extension))
         d->types = d->types_read = mime_types_read("");
     d->body.type = mime_types_find(d->types, d->request.path);
-    download_body_open(&d->body, d->path, d->coding, !d->has_range);
+    /* As the caller; whatever follows needs no rights. */
+    if (caller_enter(&d->request.caller, &d->body.st) == 0)
+        download_body_open(&d->body, d->path, d->coding, !d->has_range);
+    caller_judge(&d->body.st);
+    caller_leave();
 }
 
 /* ---- answers ------------------------------------------------------------- */

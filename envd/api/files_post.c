@@ -74,7 +74,11 @@ post_free(struct post *p)
 static void
 run_abort(struct job *job)
 {
-    upload_abort(&post_of(job)->upload);
+    struct post *p = post_of(job);
+
+    (void)upload_enter(&p->upload, &p->request.caller);
+    upload_abort(&p->upload);
+    caller_leave();
 }
 
 static void on_aborted(struct job *job);
@@ -184,7 +188,10 @@ run_slice(struct job *job)
 {
     struct post *p = post_of(job);
 
-    p->result = upload_run(&p->upload, &p->slice, p->last, job);
+    p->result = upload_enter(&p->upload, &p->request.caller);
+    if (p->result == UPLOAD_MORE)
+        p->result = upload_run(&p->upload, &p->slice, p->last, job);
+    caller_leave();
 }
 
 static void
@@ -192,7 +199,10 @@ run_open(struct job *job)
 {
     struct post *p = post_of(job);
 
-    p->result = upload_open(&p->upload);
+    p->result = upload_enter(&p->upload, &p->request.caller);
+    if (p->result == UPLOAD_MORE)
+        p->result = upload_open(&p->upload);
+    caller_leave();
 }
 
 static void on_slice(struct job *job);
@@ -443,6 +453,8 @@ prepare_upload(struct post *p, const struct media_type *type, bool gzip)
     u->gid = p->request.user.gid;
     u->content_length = http_request(p->x)->content_length;
     r = upload_init(u, boundary, gzip);
+    /* That of a form changes with its parts. */
+    p->job.path = u->multipart ? NULL : u->target;
     free((char *)(uintptr_t)boundary.data);
     if (r < 0)
         files_fail(&p->request, p->x, u->http_status, "%s",

@@ -15,6 +15,7 @@
 #include "base/scope.h"
 #include "connect/call.h"
 #include "envd.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "filesystem/tree.h"
 #include "guest/settings.h"
@@ -37,8 +38,7 @@ struct file_job {
     uint32_t depth;
     struct tree_page page; /* max 0: everything */
     char *after;           /* owned; what page.after points to */
-    uid_t uid;
-    gid_t gid;
+    struct caller caller;
 
     struct buf answer;
     struct status st;
@@ -48,6 +48,7 @@ static void
 file_job_free(struct file_job *j)
 {
     user_names_unref(j->names);
+    caller_done(&j->caller);
     buf_done(&j->answer);
     status_done(&j->st);
     free(j->path);
@@ -90,7 +91,7 @@ work_stat(struct file_job *j, struct status *st)
 static int
 work_make_dir(struct file_job *j, struct status *st)
 {
-    if (tree_make_dir(j->path, j->uid, j->gid, st) < 0)
+    if (tree_make_dir(j->path, j->caller.uid, j->caller.gid, st) < 0)
         return -1;
     return answer_entry(j, j->path, st);
 }
@@ -98,8 +99,8 @@ work_make_dir(struct file_job *j, struct status *st)
 static int
 work_move(struct file_job *j, struct status *st)
 {
-    if (tree_move(j->path, j->destination, j->uid, j->gid, &j->job.cancelled,
-                  st) < 0)
+    if (tree_move(j->path, j->destination, j->caller.uid, j->caller.gid,
+                  &j->job.cancelled, st) < 0)
         return -1;
     return answer_entry(j, j->destination, st);
 }
@@ -206,7 +207,10 @@ run(struct job *job)
 {
     struct file_job *j = container_of(job, struct file_job, job);
 
-    (void)j->work(j, &j->st);
+    if (caller_enter(&j->caller, &j->st) == 0)
+        (void)j->work(j, &j->st);
+    caller_judge(&j->st);
+    caller_leave();
 }
 
 /* ---- on the loop --------------------------------------------------------- */
@@ -313,7 +317,12 @@ begin(struct call *c, const struct file_request *r)
     struct user user = {0};
     struct status st = {0};
 
-    j->job = (struct job){.run = run, .done = done, .quick = r->quick};
+    j->job = (struct job){
+        .run = run,
+        .done = done,
+        .quick = r->quick,
+        .bulk = !r->quick,
+    };
     j->call = c;
     j->what = r->what;
     j->work = r->work;
@@ -330,8 +339,8 @@ begin(struct call *c, const struct file_request *r)
         refuse(c, j, &st);
     } else {
         j->names = user_names_ref(e->users);
-        j->uid = user.uid;
-        j->gid = user.gid;
+        j->job.path = j->path;
+        api_caller_init(e, &user, &j->caller);
         if (worker_submit(e->workers, &j->job) < 0) {
             (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
                              "too many file operations are waiting");

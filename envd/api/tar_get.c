@@ -83,14 +83,21 @@ run_open(struct job *job)
     struct tar_get *g = tar_get_of(job);
     const struct entry_names names = entry_names_of(g->names);
 
-    if (tar_create_open(&g->tar, g->path, &names, &g->st) == 0)
+    if (caller_enter(&g->request.caller, &g->st) == 0 &&
+        tar_create_open(&g->tar, g->path, &names, &g->st) == 0)
         pack_slice(g);
+    caller_judge(&g->st);
+    caller_leave();
 }
 
 static void
 run_slice(struct job *job)
 {
-    pack_slice(tar_get_of(job));
+    struct tar_get *g = tar_get_of(job);
+
+    if (caller_enter(&g->request.caller, &g->st) == 0)
+        pack_slice(g);
+    caller_leave();
 }
 
 /* Closing may wait for whoever serves the file system. */
@@ -120,6 +127,7 @@ tar_get_end(struct tar_get *g)
     if (g->running)
         return; /* its `done` comes here again */
     g->job.run = run_close;
+    g->job.path = NULL; /* not to be held back */
     g->job.done = on_closed;
     if (worker_submit(g->envd->workers, &g->job) < 0) {
         tar_create_done(&g->tar);
@@ -134,6 +142,7 @@ start(struct tar_get *g, void (*run)(struct job *job))
 {
     g->job.run = run;
     g->job.done = on_slice;
+    g->job.path = g->path;
     g->running = worker_submit(g->envd->workers, &g->job) == 0;
     if (g->running)
         return;

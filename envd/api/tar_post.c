@@ -139,14 +139,21 @@ run_slice(struct job *job)
 {
     struct tar_post *p = tar_post_of(job);
 
-    (void)extract_slice(p, &p->st);
+    if (caller_enter(&p->request.caller, &p->st) == 0)
+        (void)extract_slice(p, &p->st);
+    caller_judge(&p->st);
+    caller_leave();
 }
 
 /* A file that is unfinished vanishes. */
 static void
 run_close(struct job *job)
 {
-    tar_extract_done(&tar_post_of(job)->tar);
+    struct tar_post *p = tar_post_of(job);
+
+    (void)caller_enter(&p->request.caller, &p->st);
+    tar_extract_done(&p->tar);
+    caller_leave();
 }
 
 static void
@@ -168,6 +175,7 @@ tar_post_end(struct tar_post *p)
     if (p->running)
         return; /* its `done` comes here again */
     p->job.run = run_close;
+    p->job.path = NULL; /* not to be held back */
     p->job.done = on_closed;
     if (worker_submit(p->envd->workers, &p->job) < 0) {
         tar_extract_done(&p->tar);
@@ -226,6 +234,7 @@ start_slice(struct tar_post *p)
     }
     p->job.run = run_slice;
     p->job.done = on_slice;
+    p->job.path = p->path;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
         fail(p, 503, "too many file operations");

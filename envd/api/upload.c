@@ -10,6 +10,7 @@
 #include "api/upload_file.h"
 #include "base/scope.h"
 #include "connect/json_write.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "http/encoding.h"
 #include "limits.h"
@@ -226,6 +227,12 @@ finish(struct upload *u)
                      "named 'file'",
                      u->skipped);
     return upload_fail(u, 400);
+}
+
+enum upload_result
+upload_enter(struct upload *u, struct caller *caller)
+{
+    return caller_enter(caller, &u->st) < 0 ? upload_fail(u, 500) : UPLOAD_MORE;
 }
 
 static enum upload_result

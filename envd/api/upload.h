@@ -20,6 +20,7 @@
 #include "http/multipart.h"
 #include "http/quoted_printable.h"
 
+struct caller;
 struct gzip_inflate;
 struct http_request;
 struct job;
@@ -100,6 +101,12 @@ enum upload_result {
     UPLOAD_BUSY,   /* another upload has the file: call again later */
     UPLOAD_FAILED, /* and given up, as by upload_abort() */
 };
+
+/*
+ * Become the caller for what follows on this thread, up to caller_leave().
+ * Returns UPLOAD_MORE or UPLOAD_FAILED.  Context: worker.
+ */
+enum upload_result upload_enter(struct upload *u, struct caller *caller);
 
 /*
  * Take a slice of the body.

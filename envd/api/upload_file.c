@@ -8,6 +8,7 @@
 
 #include "api/files.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "limits.h"
 
@@ -22,6 +23,7 @@ upload_fail(struct upload *u, int http_status)
 static enum upload_result
 fail_file(struct upload *u)
 {
+    caller_judge(&u->st);
     return upload_fail(u, files_http_status(u->st.code));
 }
 

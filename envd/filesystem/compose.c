@@ -12,8 +12,10 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/compose_append.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 
 static const struct file_writer_words words = {
     .look = "error creating destination file",
@@ -45,7 +47,7 @@ check_source(const struct compose *c, struct compose_source *s,
                           "source path \"%s\" cannot be the same as "
                           "destination",
                           s->given);
-    if (stat(s->path, &info) < 0)
+    if (place_stat(s->path, true, &info) < 0)
         return status_set(st, RPC_NOT_FOUND, "source file not found: %s",
                           s->given);
     if (!S_ISREG(info.st_mode))
@@ -60,12 +62,12 @@ check_source(const struct compose *c, struct compose_source *s,
 static int
 check(struct compose *c, struct status *st)
 {
-    SCOPE(scope_free) char *path = realpath(c->destination, NULL);
     struct directory_entry given = directory_entry_of(c->destination);
     struct directory_entry real = {0};
+    char path[PATH_MAX];
     struct stat info;
 
-    if (path != NULL)
+    if (place_real(c->destination, path) == 0)
         real = directory_entry_of(path);
     for (size_t i = 0; i < c->count; i++) {
         int r = check_source(c, &c->sources[i], &given, &real, st);
@@ -73,7 +75,7 @@ check(struct compose *c, struct status *st)
         if (r != 0)
             return r;
     }
-    if (stat(c->destination, &info) < 0 || S_ISREG(info.st_mode))
+    if (place_stat(c->destination, true, &info) < 0 || S_ISREG(info.st_mode))
         return 0;
     return status_set(st, RPC_INVALID_ARGUMENT,
                       S_ISDIR(info.st_mode)
@@ -86,7 +88,7 @@ int
 compose_open_source(struct compose_source *s, struct status *st)
 {
     SCOPE(fd_close)
-    int fd = open(s->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int fd = place_open(s->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat info;
 
     if (fd < 0 || fstat(fd, &info) < 0)
@@ -129,33 +131,35 @@ remove_source(const struct compose_source *s,
     struct stat name;
 
     if (dir != NULL)
-        dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        dir_fd = place_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0)
         return;
     entry = directory_entry_at(dir_fd, s->path);
     if (directory_entry_same(&entry, given) ||
         directory_entry_same(&entry, real) ||
-        fstatat(dir_fd, entry.name, &now, 0) < 0 ||
-        fstatat(dir_fd, entry.name, &name, AT_SYMLINK_NOFOLLOW) < 0 ||
+        place_stat(s->path, true, &now) < 0 ||
+        CALLER_LEND(fstatat(dir_fd, entry.name, &name, AT_SYMLINK_NOFOLLOW)) <
+            0 ||
         now.st_dev != s->dev || now.st_ino != s->ino)
         return;
     /* The only name of the result, where names have several spellings. */
     if (name.st_dev == result->st_dev && name.st_ino == result->st_ino &&
         name.st_nlink == 1)
         return;
-    (void)unlinkat(dir_fd, entry.name, 0);
+    (void)CALLER_LEND(unlinkat(dir_fd, entry.name, 0));
 }
 
 static void
 remove_sources(struct compose *c)
 {
-    SCOPE(scope_free) char *path = realpath(c->destination, NULL);
     struct directory_entry given = directory_entry_of(c->destination);
     struct directory_entry real;
+    char path[PATH_MAX];
     struct stat result;
 
     /* Somebody has taken the result away: its sources are all there is. */
-    if (path == NULL || stat(path, &result) < 0)
+    if (place_real(c->destination, path) < 0 ||
+        place_stat(path, true, &result) < 0)
         return;
     real = directory_entry_of(path);
     for (size_t i = 0; i < c->count; i++)

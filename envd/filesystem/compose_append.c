@@ -16,10 +16,12 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/compose.h"
 #include "filesystem/copy_file.h"
 #include "filesystem/metadata.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/writer_open.h"
 
 /* ---- entries ------------------------------------------------------------- */
@@ -46,7 +48,7 @@ directory_entry_of(const char *path)
     SCOPE(fd_close) int fd = -1;
 
     if (dir != NULL)
-        fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        fd = place_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return directory_entry_at(fd, path);
 }
 
@@ -98,7 +100,7 @@ open_parent(const char *path)
 {
     SCOPE(scope_free) char *dir = path_parent(path);
 
-    return dir != NULL ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    return dir != NULL ? place_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
 /* Whether the first source is one that may become the destination. */
@@ -116,11 +118,13 @@ fits(const struct compose *c, struct growth *g)
     g->from_dir = open_parent(first->path);
     g->to_dir = open_parent(c->destination);
     if (g->from_dir < 0 || g->to_dir < 0 || *g->to_name == '\0' ||
-        fstatat(g->to_dir, g->to_name, &other, AT_SYMLINK_NOFOLLOW) == 0 ||
+        CALLER_LEND(
+            fstatat(g->to_dir, g->to_name, &other, AT_SYMLINK_NOFOLLOW)) == 0 ||
         errno != ENOENT || fstat(g->to_dir, &other) < 0)
         return false;
-    g->fd = openat(g->from_dir, g->from_name,
-                   O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    g->fd = CALLER_LEND(
+        openat(g->from_dir, g->from_name,
+               O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     return g->fd >= 0 && fstat(g->fd, &g->old) == 0 &&
            S_ISREG(g->old.st_mode) && g->old.st_nlink == 1 &&
            g->old.st_dev == other.st_dev && g->old.st_dev == first->dev &&
@@ -135,10 +139,10 @@ shrink(const struct growth *g)
     const struct timespec times[2] = {g->old.st_atim, g->old.st_mtim};
 
     (void)!ftruncate(g->fd, g->old.st_size);
-    (void)!fchown(g->fd, g->old.st_uid, g->old.st_gid);
-    (void)fchmod(g->fd, g->old.st_mode & 07777U);
+    (void)!CALLER_LEND(fchown(g->fd, g->old.st_uid, g->old.st_gid));
+    (void)CALLER_LEND(fchmod(g->fd, g->old.st_mode & 07777U));
     (void)metadata_replace(g->fd, g->metadata, g->metadata_count);
-    (void)futimens(g->fd, times);
+    (void)CALLER_LEND(futimens(g->fd, times));
 }
 
 static int
@@ -166,13 +170,16 @@ put_in_place(const struct compose *c, struct growth *g)
 {
     struct stat now;
 
-    if (fchown(g->fd, c->uid, c->gid) < 0 || fchmod(g->fd, 0644) < 0 ||
-        metadata_replace(g->fd, NULL, 0) < 0 || futimens(g->fd, NULL) < 0 ||
-        fstatat(g->from_dir, g->from_name, &now, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (CALLER_LEND(fchown(g->fd, c->uid, c->gid)) < 0 ||
+        CALLER_LEND(fchmod(g->fd, 0644)) < 0 ||
+        metadata_replace(g->fd, NULL, 0) < 0 ||
+        CALLER_LEND(futimens(g->fd, NULL)) < 0 ||
+        CALLER_LEND(fstatat(g->from_dir, g->from_name, &now,
+                            AT_SYMLINK_NOFOLLOW)) < 0 ||
         now.st_dev != g->old.st_dev || now.st_ino != g->old.st_ino)
         return -1;
-    return renameat2(g->from_dir, g->from_name, g->to_dir, g->to_name,
-                     RENAME_NOREPLACE);
+    return CALLER_LEND(renameat2(g->from_dir, g->from_name, g->to_dir,
+                                 g->to_name, RENAME_NOREPLACE));
 }
 
 int

@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "limits.h"
 
 /* The kernel's own limits for a list and for a value. */
@@ -176,8 +177,9 @@ lenient(int r)
     return -errno;
 }
 
+/* `all`: those, too, that give power to whoever runs the file. */
 static int
-copy_xattrs(int from_fd, int to_fd)
+copy_xattrs(int from_fd, int to_fd, bool all)
 {
     SCOPE(scope_free) char *list = NULL;
     SCOPE(scope_free) char *value = NULL;
@@ -193,21 +195,17 @@ copy_xattrs(int from_fd, int to_fd)
     len = flistxattr(from_fd, list, LIST_BYTES_MAX);
     for (const char *name = list; r == 0 && len > 0 && name < list + len;
          name += strlen(name) + 1) {
-        ssize_t n = fgetxattr(from_fd, name, value, VALUE_BYTES_MAX);
+        ssize_t n;
+
+        if (!all && strncmp(name, "security.", strlen("security.")) == 0)
+            continue;
+        n = CALLER_LEND(fgetxattr(from_fd, name, value, VALUE_BYTES_MAX));
 
         if (n >= 0)
-            r = lenient(fsetxattr(to_fd, name, value, (size_t)n, 0));
+            r = lenient(
+                CALLER_LEND(fsetxattr(to_fd, name, value, (size_t)n, 0)));
     }
     return r;
-}
-
-/* The mode of a copy: no set-id bits for whom they were not meant. */
-static mode_t
-mode_for(const struct statx *info, uid_t uid, gid_t gid)
-{
-    bool same = uid == info->stx_uid && gid == info->stx_gid;
-
-    return info->stx_mode & (same ? 07777U : 0777U);
 }
 
 static void
@@ -224,30 +222,38 @@ copy_file_attributes(int from_fd, const struct statx *info, int to_fd)
 {
     struct timespec times[2];
     struct stat st;
+    mode_t mode = info->stx_mode & 07777U;
+    bool same = true;
     int r;
 
     /* The owner first: a new one costs capabilities and set-id bits. */
-    r = lenient(fchown(to_fd, info->stx_uid, info->stx_gid));
-    if (r == 0)
-        r = copy_xattrs(from_fd, to_fd);
+    r = lenient(CALLER_LEND(fchown(to_fd, info->stx_uid, info->stx_gid)));
     if (r == 0 && fstat(to_fd, &st) < 0)
         r = -errno;
+    if (r == 0) {
+        /* No set-id bits and capabilities for whom they were not meant. */
+        same = st.st_uid == info->stx_uid && st.st_gid == info->stx_gid;
+        mode &= same ? 07777U : 0777U;
+        r = copy_xattrs(from_fd, to_fd, same);
+    }
     if (r == 0)
-        r = lenient(fchmod(to_fd, mode_for(info, st.st_uid, st.st_gid)));
+        r = lenient(CALLER_LEND(fchmod(to_fd, mode)));
     times_of(info, times);
-    return r < 0 ? r : lenient(futimens(to_fd, times));
+    return r < 0 ? r : lenient(CALLER_LEND(futimens(to_fd, times)));
 }
 
 int
 copy_special_attributes(const struct statx *info, int dir_fd, const char *name)
 {
     struct timespec times[2];
-    int r = lenient(fchownat(dir_fd, name, info->stx_uid, info->stx_gid,
-                             AT_SYMLINK_NOFOLLOW));
+    int r = lenient(CALLER_LEND(fchownat(dir_fd, name, info->stx_uid,
+                                         info->stx_gid, AT_SYMLINK_NOFOLLOW)));
 
     if (r == 0 && !S_ISLNK(info->stx_mode))
-        r = lenient(fchmodat(dir_fd, name, info->stx_mode & 0777U, 0));
+        r = lenient(CALLER_LEND(fchmodat(dir_fd, name, info->stx_mode & 0777U,
+                                         AT_SYMLINK_NOFOLLOW)));
     times_of(info, times);
     return r < 0 ? r
-                 : lenient(utimensat(dir_fd, name, times, AT_SYMLINK_NOFOLLOW));
+                 : lenient(CALLER_LEND(
+                       utimensat(dir_fd, name, times, AT_SYMLINK_NOFOLLOW)));
 }

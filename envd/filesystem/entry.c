@@ -18,8 +18,10 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
+#include "filesystem/caller.h"
 #include "filesystem/link.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 
 /* What an entry is made from, besides its lstat. */
 struct source {
@@ -130,7 +132,7 @@ fill_link(const struct source *src, struct entry *e)
     e->mode = 0;
     e->symlink_target = e->path;
     if (link_resolve(src->from, src->path, target) < 0 ||
-        lstat(target, &st) < 0)
+        place_stat(target, false, &st) < 0)
         return 0;
     e->type = type_of(st.st_mode);
     e->mode = st.st_mode & 0777U;
@@ -202,7 +204,7 @@ entry_get_at(const struct entry_dir *dir, const char *name, const char *path,
     size_t name_len = strlen(name);
     int err;
 
-    if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (CALLER_LEND(fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW)) < 0)
         return -errno;
     err = set_path(path, arena, ret);
     if (err < 0)
@@ -227,7 +229,7 @@ entry_get(const char *path, const struct entry_names *names,
     struct stat info;
     int err = 0;
 
-    if (lstat(path, &info) < 0)
+    if (place_stat(path, false, &info) < 0)
         err = -errno;
     if (err == -ENOENT)
         return status_errno(st, RPC_NOT_FOUND, ENOENT,

@@ -5,11 +5,15 @@
 #include "filesystem/link.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "filesystem/place.h"
 
 /*
  * The walk: `out` is the part that is done, without a slash at its end (the
@@ -99,6 +103,19 @@ step(struct resolver *r, size_t len)
     return S_ISDIR(st.st_mode) || *r->rest == '\0' ? 0 : -ENOTDIR;
 }
 
+/* Once more, after a refusal, with rights that are lent. */
+static int
+resolve_lent(const char *from, const char *path, char ret[PATH_MAX], int err)
+{
+    SCOPE(scope_free) char *joined = NULL;
+
+    if (*path != '/' && asprintf(&joined, "%s/%s", from, path) < 0)
+        joined = NULL;
+    errno = -err;
+    return place_real_lent(joined != NULL ? joined : path, ret) < 0 ? -errno
+                                                                    : 0;
+}
+
 int
 link_resolve(const char *from, const char *path, char ret[PATH_MAX])
 {
@@ -119,5 +136,6 @@ link_resolve(const char *from, const char *path, char ret[PATH_MAX])
     buf_done(&r.pending);
     if (r.len == 0)
         memcpy(ret, "/", 2);
-    return err;
+    return err == -EACCES || err == -EPERM ? resolve_lent(from, path, ret, err)
+                                           : err;
 }

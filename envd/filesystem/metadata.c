@@ -5,15 +5,19 @@
 #include "filesystem/metadata.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
+#include "filesystem/caller.h"
+#include "filesystem/place.h"
 
 #define LIST_BYTES  1024
 #define VALUE_BYTES 256
@@ -105,8 +109,11 @@ is_text(const char *s, size_t len)
     return utf8_valid(s, len) && memchr(s, '\0', len) == NULL;
 }
 
-/* Read one value into `ret`; false when the entry is to be left out. */
-static bool
+/*
+ * Read one value into `ret`.  Returns 1; 0 when the entry is to be left out;
+ * -EACCES.
+ */
+static int
 read_one(const struct source *s, const char *name, struct arena *arena,
          struct metadata *ret)
 {
@@ -119,20 +126,22 @@ read_one(const struct source *s, const char *name, struct arena *arena,
     if (len < 0 && errno == ERANGE) {
         value = large = malloc(VALUE_BYTES_MAX);
         if (large == NULL)
-            return false;
+            return 0;
         len = get_value(s, name, large, VALUE_BYTES_MAX);
     }
+    if (len < 0 && errno == EACCES)
+        return -EACCES;
     if (len < 0 || (!s->any && (!is_text(key, strlen(key)) ||
                                 !is_text(value, (size_t)len))))
-        return false;
+        return 0;
     ret->key = arena_text(arena, key, strlen(key));
     ret->value = arena_text(arena, value, (size_t)len);
     ret->len = (size_t)len;
-    return ret->key != NULL && ret->value != NULL;
+    return ret->key != NULL && ret->value != NULL ? 1 : 0;
 }
 
 /* Read the values of those names that are ours. */
-static size_t
+static ssize_t
 read_listed(const struct source *s, const struct names *n, struct arena *arena,
             struct metadata **ret)
 {
@@ -146,37 +155,67 @@ read_listed(const struct source *s, const struct names *n, struct arena *arena,
     if (all == NULL)
         return 0;
     count = 0;
-    for (const char *name = n->list; name < end; name += strlen(name) + 1)
-        if (is_ours(name) && read_one(s, name, arena, &all[count]))
-            count++;
+    for (const char *name = n->list; name < end; name += strlen(name) + 1) {
+        int r = is_ours(name) ? read_one(s, name, arena, &all[count]) : 0;
+
+        if (r < 0)
+            return r;
+        count += (size_t)r;
+    }
     qsort(all, count, sizeof(*all), compare_keys);
     *ret = all;
-    return count;
+    return (ssize_t)count;
 }
 
-static size_t
+/* Returns the number of entries, or -errno when it cannot be told. */
+static ssize_t
 read_source(const struct source *s, struct arena *arena, struct metadata **ret)
 {
     SCOPE(names_done) struct names n;
+    int r;
 
     *ret = NULL;
-    return names_read(s, &n) == 0 ? read_listed(s, &n, arena, ret) : 0;
+    r = names_read(s, &n);
+    return r == 0 ? read_listed(s, &n, arena, ret) : r;
+}
+
+/* Once more, after a refusal, with rights that are lent. */
+static ssize_t
+read_lent(const char *path, struct arena *arena, struct metadata **ret)
+{
+    SCOPE(fd_close) int fd = -1;
+    char name[32];
+    ssize_t n = 0;
+
+    errno = EACCES;
+    fd = place_open_lent(path, O_PATH | O_CLOEXEC);
+    errno = EACCES;
+    if (fd < 0 || !caller_lend())
+        return 0;
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    n = read_source(&(struct source){.path = name}, arena, ret);
+    caller_unlend();
+    return n;
 }
 
 size_t
 metadata_read(const char *path, struct arena *arena, struct metadata **ret)
 {
-    const struct source s = {.path = path};
+    ssize_t n;
 
-    return read_source(&s, arena, ret);
+    n = read_source(&(struct source){.path = path}, arena, ret);
+    if (n == -EACCES)
+        n = read_lent(path, arena, ret);
+    return n > 0 ? (size_t)n : 0;
 }
 
 size_t
 metadata_read_all(int fd, struct arena *arena, struct metadata **ret)
 {
     const struct source s = {.fd = fd, .any = true};
+    ssize_t n = read_source(&s, arena, ret);
 
-    return read_source(&s, arena, ret);
+    return n > 0 ? (size_t)n : 0;
 }
 
 bool
@@ -271,7 +310,7 @@ remove_others(int fd, const struct names *n, const struct metadata *entries,
         if (!is_ours(name) ||
             has_key(entries, count, name + strlen(METADATA_PREFIX)))
             continue;
-        if (fremovexattr(fd, name) < 0 && errno != ENODATA)
+        if (CALLER_LEND(fremovexattr(fd, name)) < 0 && errno != ENODATA)
             return -errno;
     }
     return 0;
@@ -288,7 +327,8 @@ set_all(int fd, const struct metadata *entries, size_t count)
 
         if (len >= (int)sizeof(name))
             return -ERANGE;
-        if (fsetxattr(fd, name, entries[i].value, entries[i].len, 0) < 0)
+        if (CALLER_LEND(
+                fsetxattr(fd, name, entries[i].value, entries[i].len, 0)) < 0)
             return -errno;
     }
     return 0;

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/place.h"
 #include "filesystem/virtual.h"
 #include "limits.h"
 
@@ -60,12 +61,12 @@ file_reader_open(struct file_reader *r, const char *path, struct status *st)
 
     *r = (struct file_reader){.fd = -1};
     /* Before the open, which whoever writes into a pipe would notice. */
-    if (stat(path, &info) < 0)
+    if (place_stat(path, true, &info) < 0)
         return fail_stat(path, errno, st);
     if (check_kind(path, info.st_mode, st) < 0)
         return -1;
     /* Non-blocking, so that the open of a terminal returns. */
-    fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    fd = place_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return status_errno(st, RPC_INTERNAL, errno,
                             "error opening file '%s': open %s", path, path);

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 
 /* Copied at once; also what the stage is cut by when the disk is full. */
 #define COPY_BYTES (8 * 1024 * 1024)
@@ -55,6 +56,7 @@ topmost(int dir_fd)
 static int
 open_hidden(int dir_fd)
 {
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
     char name[64];
     uint64_t number = 0;
     int fd;
@@ -62,10 +64,10 @@ open_hidden(int dir_fd)
     (void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
     (void)snprintf(name, sizeof(name), ".envd-%016llx",
                    (unsigned long long)number);
-    fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    fd = CALLER_LEND(openat(dir_fd, name, flags, 0600));
     if (fd < 0)
         return -errno;
-    (void)unlinkat(dir_fd, name, 0);
+    (void)CALLER_LEND(unlinkat(dir_fd, name, 0));
     return fd;
 }
 
@@ -74,10 +76,10 @@ stage_open(int dir_fd)
 {
     const int flags = O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC;
     SCOPE(fd_close) int top = topmost(dir_fd);
-    int fd = top < 0 ? -1 : openat(top, ".", flags, 0600);
+    int fd = top < 0 ? -1 : CALLER_LEND(openat(top, ".", flags, 0600));
 
     if (fd < 0)
-        fd = openat(dir_fd, ".", flags, 0600);
+        fd = CALLER_LEND(openat(dir_fd, ".", flags, 0600));
     return fd >= 0 ? fd : open_hidden(dir_fd);
 }
 

@@ -13,7 +13,9 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/dirents.h"
+#include "filesystem/place.h"
 #include "filesystem/tar.h"
 #include "filesystem/virtual.h"
 #include "limits.h"
@@ -166,8 +168,9 @@ pack_opened(struct tar_create *t, const char *name, mode_t expected,
     SCOPE(fd_close) int fd = -1;
     struct stat info;
 
-    fd = openat(walk_fd(&t->walk), name,
-                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    fd = CALLER_LEND(
+        openat(walk_fd(&t->walk), name,
+               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (fd < 0 || fstat(fd, &info) < 0)
         return -errno;
     if ((info.st_mode & S_IFMT) != (expected & S_IFMT))
@@ -181,8 +184,8 @@ pack_symlink(struct tar_create *t, const char *name, const struct stat *info,
              struct buf *out)
 {
     char target[PATH_MAX];
-    ssize_t len =
-        readlinkat(walk_fd(&t->walk), name, target, sizeof(target) - 1);
+    ssize_t len = CALLER_LEND(
+        readlinkat(walk_fd(&t->walk), name, target, sizeof(target) - 1));
     const char *path;
     const char *link;
 
@@ -204,7 +207,8 @@ pack(struct tar_create *t, const char *name, const atomic_bool *cancel,
 {
     struct stat info;
 
-    if (fstatat(walk_fd(&t->walk), name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+    if (CALLER_LEND(
+            fstatat(walk_fd(&t->walk), name, &info, AT_SYMLINK_NOFOLLOW)) < 0)
         return -errno;
     if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode))
         return pack_opened(t, name, info.st_mode, cancel, out);
@@ -348,7 +352,8 @@ tar_create_open(struct tar_create *t, const char *path,
     arena_init(&t->links.arena, LIMIT_TAR_LINKS_BYTES);
     if (t->batch == NULL)
         return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
-    t->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+    t->root_fd =
+        place_open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
     return t->root_fd < 0 ? fail_open(path, errno, st) : 0;
 }
 

@@ -17,6 +17,8 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/tree_made.h"
 #include "limits.h"
@@ -117,12 +119,12 @@ make_step(const struct tar_extract *t, int fd, const char *name, mode_t mode)
 {
     SCOPE(fd_close) int made = -1;
 
-    if (mkdirat(fd, name, mode) < 0 && errno != EEXIST)
+    if (CALLER_LEND(mkdirat(fd, name, mode)) < 0 && errno != EEXIST)
         return -errno;
-    made = openat(fd, name, OPEN_STEP);
+    made = CALLER_LEND(openat(fd, name, OPEN_STEP));
     if (made < 0)
         return -errno;
-    if (fchownat(made, "", t->uid, t->gid, AT_EMPTY_PATH) < 0)
+    if (CALLER_LEND(fchownat(made, "", t->uid, t->gid, AT_EMPTY_PATH)) < 0)
         return -errno;
     return TAKE_FD(made);
 }
@@ -134,7 +136,7 @@ make_step(const struct tar_extract *t, int fd, const char *name, mode_t mode)
 static int
 walk_to(const struct tar_extract *t, const char *path, size_t len, bool make)
 {
-    SCOPE(fd_close) int fd = openat(t->root_fd, ".", OPEN_STEP);
+    SCOPE(fd_close) int fd = CALLER_LEND(openat(t->root_fd, ".", OPEN_STEP));
 
     while (fd >= 0 && len > 0) {
         char name[NAME_MAX + 1];
@@ -144,7 +146,7 @@ walk_to(const struct tar_extract *t, const char *path, size_t len, bool make)
 
         memcpy(name, path, n); /* clean_name() has looked at its length */
         name[n] = '\0';
-        next = openat(fd, name, OPEN_STEP);
+        next = CALLER_LEND(openat(fd, name, OPEN_STEP));
         if (next < 0 && errno == ENOENT && make)
             next = make_step(t, fd, name, 0755);
         else if (next < 0)
@@ -193,12 +195,12 @@ settle(const struct tar_extract *t, const char *path, uint32_t mode,
     SCOPE(fd_close) int fd = -1;
 
     if (step >= 0)
-        fd = openat(step, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = CALLER_LEND(openat(step, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return; /* moved meanwhile: not ours any more */
     /* One that was there may be another's. */
-    (void)fchmod(fd, mode);
-    (void)futimens(fd, times);
+    (void)CALLER_LEND(fchmod(fd, mode));
+    (void)CALLER_LEND(futimens(fd, times));
 }
 
 /* What came last lies deepest, as a rule, and goes first. */
@@ -235,7 +237,7 @@ take_directory(struct tar_extract *t, struct status *st)
     if (size > 1) {
         if (enter_parent(t, clean, st) < 0)
             return -1;
-        fd = openat(parent_fd(t), base_of(clean), OPEN_STEP);
+        fd = CALLER_LEND(openat(parent_fd(t), base_of(clean), OPEN_STEP));
         if (fd < 0)
             fd = errno == ENOENT
                      ? make_step(t, parent_fd(t), base_of(clean), 0700)
@@ -280,15 +282,16 @@ create_file(struct tar_extract *t)
     struct stat info;
 
     t->temp[0] = '\0';
-    t->fd = openat(parent_fd(t), name, flags, 0600);
+    t->fd = CALLER_LEND(openat(parent_fd(t), name, flags, 0600));
     if (t->fd >= 0 || errno != EEXIST)
         return t->fd < 0 ? -errno : 0;
-    if (fstatat(parent_fd(t), name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (CALLER_LEND(fstatat(parent_fd(t), name, &info, AT_SYMLINK_NOFOLLOW)) ==
+            0 &&
         S_ISDIR(info.st_mode))
         return -EISDIR;
     if (private_name(t->temp, sizeof(t->temp)) < 0)
         return -EIO;
-    t->fd = openat(parent_fd(t), t->temp, flags, 0600);
+    t->fd = CALLER_LEND(openat(parent_fd(t), t->temp, flags, 0600));
     return t->fd < 0 ? -errno : 0;
 }
 
@@ -343,13 +346,15 @@ end_file(struct tar_extract *t, struct status *st)
     const struct timespec times[2] = {m->mtime, m->mtime};
 
     /* The owner first: a new one costs set-id bits. */
-    if (fchown(t->fd, t->uid, t->gid) < 0)
+    if (CALLER_LEND(fchown(t->fd, t->uid, t->gid)) < 0)
         return fail(t, "chown", errno, st);
-    if (fchmod(t->fd, mode_of(t, m)) < 0)
+    if (CALLER_LEND(fchmod(t->fd, mode_of(t, m))) < 0)
         return fail(t, "chmod", errno, st);
-    (void)futimens(t->fd, times); /* fails for years the disk cannot say */
+    (void)CALLER_LEND(
+        futimens(t->fd, times)); /* fails for years the disk cannot say */
     if (t->temp[0] != '\0' &&
-        renameat(parent_fd(t), t->temp, parent_fd(t), text_of(&t->file)) < 0)
+        CALLER_LEND(renameat(parent_fd(t), t->temp, parent_fd(t),
+                             text_of(&t->file))) < 0)
         return errno == EISDIR
                    ? refuse(t, "it is there, and is a directory", st)
                    : fail(t, "rename", errno, st);
@@ -364,8 +369,8 @@ drop_file(struct tar_extract *t)
 {
     if (t->fd < 0)
         return;
-    (void)unlinkat(parent_fd(t),
-                   t->temp[0] != '\0' ? t->temp : text_of(&t->file), 0);
+    (void)CALLER_LEND(unlinkat(
+        parent_fd(t), t->temp[0] != '\0' ? t->temp : text_of(&t->file), 0));
     fd_close(&t->fd);
 }
 
@@ -378,8 +383,8 @@ is_same(int a_fd, const char *a, int b_fd, const char *b)
     struct stat x;
     struct stat y;
 
-    return fstatat(a_fd, a, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(b_fd, b, &y, AT_SYMLINK_NOFOLLOW) == 0 &&
+    return CALLER_LEND(fstatat(a_fd, a, &x, AT_SYMLINK_NOFOLLOW)) == 0 &&
+           CALLER_LEND(fstatat(b_fd, b, &y, AT_SYMLINK_NOFOLLOW)) == 0 &&
            x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
@@ -389,7 +394,7 @@ make_way(struct tar_extract *t, const char *name, int err, struct status *st)
 {
     if (err != EEXIST)
         return fail(t, "link", err, st);
-    if (unlinkat(parent_fd(t), name, 0) == 0 || errno == ENOENT)
+    if (CALLER_LEND(unlinkat(parent_fd(t), name, 0)) == 0 || errno == ENOENT)
         return 0;
     /* POSIX says EPERM for a directory, Linux EISDIR. */
     return errno == EISDIR || errno == EPERM
@@ -408,15 +413,17 @@ take_symlink(struct tar_extract *t, struct status *st)
         return refuse(t, "a symbolic link without a name or a target", st);
     if (enter_parent(t, text_of(&t->clean), st) < 0)
         return -1;
-    if (symlinkat(m->link, parent_fd(t), name) < 0) {
+    if (CALLER_LEND(symlinkat(m->link, parent_fd(t), name)) < 0) {
         if (make_way(t, name, errno, st) < 0)
             return -1;
-        if (symlinkat(m->link, parent_fd(t), name) < 0)
+        if (CALLER_LEND(symlinkat(m->link, parent_fd(t), name)) < 0)
             return fail(t, "symlink", errno, st);
     }
-    if (fchownat(parent_fd(t), name, t->uid, t->gid, AT_SYMLINK_NOFOLLOW) < 0)
+    if (CALLER_LEND(fchownat(parent_fd(t), name, t->uid, t->gid,
+                             AT_SYMLINK_NOFOLLOW)) < 0)
         return fail(t, "chown", errno, st);
-    (void)utimensat(parent_fd(t), name, times, AT_SYMLINK_NOFOLLOW);
+    (void)CALLER_LEND(
+        utimensat(parent_fd(t), name, times, AT_SYMLINK_NOFOLLOW));
     t->links++;
     return 0;
 }
@@ -437,12 +444,13 @@ take_hard_link(struct tar_extract *t, struct status *st)
     path = text_of(&target);
     fd = walk_to(t, path, (size_t)(base_of(path) - path), false);
     if (fd < 0 || *path == '\0' ||
-        faccessat(fd, base_of(path), F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        CALLER_LEND(faccessat(fd, base_of(path), F_OK, AT_SYMLINK_NOFOLLOW)) <
+            0)
         return refuse(t, "a hard link to what is not there", st);
     if (enter_parent(t, text_of(&t->clean), st) < 0)
         return -1;
     t->links++;
-    if (linkat(fd, base_of(path), parent_fd(t), name, 0) == 0)
+    if (CALLER_LEND(linkat(fd, base_of(path), parent_fd(t), name, 0)) == 0)
         return 0;
     err = errno;
     if (err == EEXIST && is_same(fd, base_of(path), parent_fd(t), name))
@@ -451,7 +459,7 @@ take_hard_link(struct tar_extract *t, struct status *st)
         return refuse(t, "a hard link to what can have none", st);
     if (make_way(t, name, err, st) < 0)
         return -1;
-    if (linkat(fd, base_of(path), parent_fd(t), name, 0) < 0)
+    if (CALLER_LEND(linkat(fd, base_of(path), parent_fd(t), name, 0)) < 0)
         return fail(t, "link", errno, st);
     return 0;
 }
@@ -532,12 +540,12 @@ tar_extract_open(struct tar_extract *t, const char *path, struct status *st)
     struct stat info;
 
     arena_init(&t->arena, LIMIT_TAR_DIRS_BYTES);
-    t->root_made = stat(path, &info) < 0;
+    t->root_made = place_stat(path, true, &info) < 0;
     if (t->root_made && tree_ensure_dirs(path, t->uid, t->gid, st) < 0) {
         tree_blame_path(st);
         return -1;
     }
-    t->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    t->root_fd = place_open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (t->root_fd >= 0)
         return 0;
     if (errno == ENOTDIR)

@@ -13,7 +13,9 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/dirents.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/walk.h"
 
@@ -62,28 +64,50 @@ note(struct changer *c, const char *what, const char *op, int err)
                        (int)c->path.len, (const char *)buf_data(&c->path));
 }
 
+/*
+ * Whether rights may be lent to change it: not where others may have given a
+ * name to what is not theirs.
+ */
+static bool
+may_lend(const struct stat *info)
+{
+    return S_ISDIR(info->st_mode) || info->st_nlink == 1;
+}
+
+static int
+change_owner(int fd, const struct tree_change *change, bool lend)
+{
+    const uid_t uid = change->uid;
+    const gid_t gid = change->gid;
+
+    if (lend)
+        return CALLER_LEND(fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
+    return fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
+}
+
 /* chmod(2) by a descriptor that was opened without rights. */
 static int
-change_mode(int fd, mode_t mode)
+change_mode(int fd, mode_t mode, bool lend)
 {
     char path[32];
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return chmod(path, mode);
+    return lend ? CALLER_LEND(chmod(path, mode)) : chmod(path, mode);
 }
 
 static void
-change_one(struct changer *c, int fd, mode_t kind)
+change_one(struct changer *c, int fd, const struct stat *info)
 {
     const struct tree_change *change = c->change;
-    bool directory = S_ISDIR(kind) && change->has_directory_mode;
+    bool directory = S_ISDIR(info->st_mode) && change->has_directory_mode;
+    mode_t mode = directory ? change->directory_mode : change->mode;
 
     if ((change->uid != (uid_t)-1 || change->gid != (gid_t)-1) &&
-        fchownat(fd, "", change->uid, change->gid, AT_EMPTY_PATH) < 0)
+        change_owner(fd, change, may_lend(info)) < 0)
         note(c, "owner", "chown", errno);
-    if (S_ISLNK(kind) || (!directory && !change->has_mode))
+    if (S_ISLNK(info->st_mode) || (!directory && !change->has_mode))
         return;
-    if (change_mode(fd, directory ? change->directory_mode : change->mode) < 0)
+    if (change_mode(fd, mode, may_lend(info)) < 0)
         note(c, "mode", "chmod", errno);
 }
 
@@ -129,7 +153,7 @@ take(struct changer *c, int fd)
             note(c, "attributes", "open", errno);
         return 0;
     }
-    change_one(c, taken, info.st_mode);
+    change_one(c, taken, &info);
     if (!c->change->recursive || !S_ISDIR(info.st_mode))
         return 0;
     r = enter(c, taken);
@@ -158,8 +182,8 @@ change_all(struct changer *c)
         buf_truncate(&c->path, level->path_len);
         buf_append_byte(&c->path, '/');
         buf_append_str(&c->path, name);
-        r = take(c, openat(walk_fd(&c->walk), name,
-                           O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        r = take(c, CALLER_LEND(openat(walk_fd(&c->walk), name,
+                                       O_PATH | O_NOFOLLOW | O_CLOEXEC)));
     }
     return r;
 }
@@ -175,7 +199,7 @@ tree_change(const char *path, const struct tree_change *change,
         .batch = malloc(DIRENTS_BATCH_BYTES),
         .st = st,
     };
-    int fd = open(path, O_PATH | O_CLOEXEC);
+    int fd = place_open(path, O_PATH | O_CLOEXEC);
     int r;
 
     buf_append_str(&c.path, path);

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/copy_file.h"
 #include "filesystem/dirents.h"
 #include "filesystem/hard_links.h"
@@ -73,7 +74,8 @@ copy_hard_link(struct copier *c, const struct statx *info, int dir_fd,
         return 0;
     first = hard_links_find(&c->hard_links, dev, info->stx_ino);
     if (first != NULL)
-        return linkat(c->to_fd, first, dir_fd, name, 0) == 0 ? 1 : 0;
+        return CALLER_LEND(linkat(c->to_fd, first, dir_fd, name, 0)) == 0 ? 1
+                                                                          : 0;
     buf_append_byte(&c->path, '\0');
     return c->path.failed ? -ENOMEM
                           : hard_links_note(&c->hard_links, dev, info->stx_ino,
@@ -84,14 +86,16 @@ static int
 copy_regular(struct copier *c, int from_fd, const char *name, int to_fd,
              const char *to_name, const struct statx *info)
 {
+    const int in_flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    const int out_flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     SCOPE(fd_close) int in = -1;
     SCOPE(fd_close) int out = -1;
     int r;
 
-    in = openat(from_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    in = CALLER_LEND(openat(from_fd, name, in_flags));
     if (in < 0)
         return -errno;
-    out = openat(to_fd, to_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    out = CALLER_LEND(openat(to_fd, to_name, out_flags, 0600));
     if (out < 0)
         return -errno;
     r = copy_file_content(in, out, c->cancel);
@@ -107,15 +111,18 @@ copy_special(int from_fd, const char *name, int to_fd, const char *to_name,
     int r;
 
     if (S_ISLNK(info->stx_mode)) {
-        ssize_t len = readlinkat(from_fd, name, target, sizeof(target) - 1);
+        ssize_t len =
+            CALLER_LEND(readlinkat(from_fd, name, target, sizeof(target) - 1));
 
         if (len < 0)
             return -errno;
         target[len] = '\0';
-        r = symlinkat(target, to_fd, to_name);
+        r = CALLER_LEND(symlinkat(target, to_fd, to_name));
     } else {
-        r = mknodat(to_fd, to_name, (info->stx_mode & S_IFMT) | 0600U,
-                    makedev(info->stx_rdev_major, info->stx_rdev_minor));
+        const dev_t dev = makedev(info->stx_rdev_major, info->stx_rdev_minor);
+
+        r = CALLER_LEND(
+            mknodat(to_fd, to_name, (info->stx_mode & S_IFMT) | 0600U, dev));
     }
     return r < 0 ? -errno : copy_special_attributes(info, to_fd, to_name);
 }
@@ -149,7 +156,7 @@ enter(struct copier *c, int from_fd, const char *name, int to_fd,
 
     if (in < 0)
         return in;
-    if (mkdirat(to_fd, to_name, 0700) < 0)
+    if (CALLER_LEND(mkdirat(to_fd, to_name, 0700)) < 0)
         return -errno;
     out = walk_open(to_fd, to_name);
     if (out < 0)
@@ -202,7 +209,8 @@ copy_one(struct copier *c, int from_fd, const char *name, int to_fd,
     struct statx info;
     int r;
 
-    if (statx(from_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &info) < 0)
+    if (CALLER_LEND(statx(from_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
+                          &info)) < 0)
         return errno == ENOENT ? 0 : -errno;
     if (c->owner != NULL)
         give(c->owner, &info);

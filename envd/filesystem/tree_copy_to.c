@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "filesystem/place.h"
 #include "filesystem/tree.h"
@@ -50,12 +51,12 @@ check_ends(const struct copy *c, struct status *st)
     if (path_is_root(c->source) || path_is_root(c->destination))
         return status_set(st, RPC_INVALID_ARGUMENT,
                           "the root directory cannot be copied or replaced");
-    if (lstat(c->source, &info) < 0)
+    if (place_stat(c->source, false, &info) < 0)
         return errno == ENOENT
                    ? status_set(st, RPC_NOT_FOUND, "path '%s' does not exist",
                                 c->source)
                    : fail(c, errno, st);
-    if (lstat(c->destination, &there) < 0)
+    if (place_stat(c->destination, false, &there) < 0)
         return errno == ENOENT ? 0 : fail(c, errno, st);
     if (info.st_dev == there.st_dev && info.st_ino == there.st_ino)
         return status_set(st, RPC_INVALID_ARGUMENT,
@@ -74,17 +75,18 @@ copy(const struct copy *c)
     SCOPE(place_done) struct place to = {.dir_fd = -1};
     SCOPE(scope_free) char *err_path = NULL;
     char name[PLACE_NAME_BYTES];
-    int r = place_open(c->source, &from);
+    int r = place_end(c->source, &from);
 
     if (r == 0)
-        r = place_open(c->destination, &to);
+        r = place_end(c->destination, &to);
     if (r == 0)
         r = place_private_name("copy", name);
     if (r < 0)
         return r;
     r = tree_copy_at(&from, &(struct place){.dir_fd = to.dir_fd, .name = name},
                      c->owner, c->cancel);
-    if (r == 0 && renameat(to.dir_fd, name, to.dir_fd, to.name) < 0)
+    if (r == 0 &&
+        CALLER_LEND(renameat(to.dir_fd, name, to.dir_fd, to.name)) < 0)
         r = -errno;
     if (r < 0)
         (void)tree_remove_at(to.dir_fd, name, name, NULL, &err_path);

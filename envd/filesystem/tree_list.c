@@ -13,9 +13,11 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
+#include "filesystem/caller.h"
 #include "filesystem/dirents.h"
 #include "filesystem/link.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/walk.h"
 
@@ -285,6 +287,21 @@ walk_all(struct list *l, struct status *st)
     return r;
 }
 
+/*
+ * Open what the path leads to, by `real` where nobody's links matter: the
+ * kernel would not follow as many of them.
+ */
+static int
+open_real(const char *path, const char *real)
+{
+    int fd;
+
+    if (caller_lending() == NULL)
+        return walk_open(AT_FDCWD, real);
+    fd = place_open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 /* Follow the links of the path and open the directory; -1 with `st` set. */
 static int
 open_root(const char *path, char real[PATH_MAX], struct status *st)
@@ -304,7 +321,7 @@ open_root(const char *path, char real[PATH_MAX], struct status *st)
     if (r < 0)
         return status_errno(st, RPC_INTERNAL, -r,
                             "error resolving symlink: lstat %s", real);
-    r = walk_open(AT_FDCWD, real);
+    r = open_real(path, real);
     if (r == -ENOENT)
         return status_errno(st, RPC_NOT_FOUND, ENOENT,
                             "directory not found: stat %s", real);

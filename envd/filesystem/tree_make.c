@@ -13,7 +13,9 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/tree_made.h"
 
@@ -40,20 +42,19 @@ strip_slashes(char *path)
  * following a link: one put in its place must not redirect us.
  */
 static int
-give(const char *path, uid_t uid, gid_t gid, struct status *st)
+give(const struct place *p, const char *path, uid_t uid, gid_t gid,
+     struct status *st)
 {
-    SCOPE(scope_free) char *name = strdup(path);
+    const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     SCOPE(fd_close) int fd = -1;
     struct stat info;
 
-    if (name == NULL)
-        return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
-    strip_slashes(name);
-    fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    strip_slashes(p->name);
+    fd = CALLER_LEND(openat(p->dir_fd, p->name, flags));
     if (fd >= 0) {
-        if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+        if (CALLER_LEND(fchownat(fd, "", uid, gid, AT_EMPTY_PATH)) == 0)
             return 0;
-    } else if (stat(path, &info) == 0) {
+    } else if (place_stat(path, true, &info) == 0) {
         /* A link that dangled a moment ago, or a file. */
         if (S_ISDIR(info.st_mode))
             return 0;
@@ -68,10 +69,12 @@ static int
 make_one(const char *path, uid_t uid, gid_t gid, bool *ret_made,
          struct status *st)
 {
+    SCOPE(place_done) struct place p = {.dir_fd = -1};
     struct stat info;
+    int r;
 
     *ret_made = false;
-    if (stat(path, &info) == 0) {
+    if (place_stat(path, true, &info) == 0) {
         if (S_ISDIR(info.st_mode))
             return 0;
         return status_set(st, RPC_INTERNAL, "path is a file: %s", path);
@@ -79,11 +82,12 @@ make_one(const char *path, uid_t uid, gid_t gid, bool *ret_made,
     if (errno != ENOENT)
         return status_errno(st, code_of(errno), errno,
                             "failed to stat directory: stat %s", path);
-    *ret_made = mkdir(path, 0755) == 0;
-    if (!*ret_made && errno != EEXIST)
+    r = place_at(path, &p);
+    *ret_made = r == 0 && CALLER_LEND(mkdirat(p.dir_fd, p.name, 0755)) == 0;
+    if (!*ret_made && (r < 0 || errno != EEXIST))
         return status_errno(st, code_of(errno), errno,
                             "failed to create directory: mkdir %s", path);
-    return give(path, uid, gid, st);
+    return give(&p, path, uid, gid, st);
 }
 
 /*
@@ -136,7 +140,7 @@ tree_make_missing(const char *path, uid_t uid, gid_t gid, size_t *ret_first,
     struct stat info;
 
     *ret_first = 0;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+    if (place_stat(path, true, &info) == 0 && S_ISDIR(info.st_mode))
         return 0;
     /* A path that is not clean is made as it is, only its parents are not. */
     dir = path_clean(path);
@@ -147,6 +151,15 @@ tree_make_missing(const char *path, uid_t uid, gid_t gid, size_t *ret_first,
     if (dir == NULL)
         return status_set(st, RPC_RESOURCE_EXHAUSTED, "out of memory");
     return make_from_top(dir, path, uid, gid, ret_first, st);
+}
+
+static bool
+remove_dir(const char *path)
+{
+    SCOPE(place_done) struct place p = {.dir_fd = -1};
+
+    return place_at(path, &p) == 0 &&
+           CALLER_LEND(unlinkat(p.dir_fd, p.name, AT_REMOVEDIR)) == 0;
 }
 
 void
@@ -163,7 +176,7 @@ tree_unmake(const char *path, size_t first)
     SCOPE(scope_free) char *dir = strdup(path);
     size_t len = strlen(path);
 
-    while (dir != NULL && first > 0 && len >= first && rmdir(dir) == 0) {
+    while (dir != NULL && first > 0 && len >= first && remove_dir(dir)) {
         while (len > 0 && dir[len - 1] != '/')
             len--;
         if (len > 0)
@@ -185,7 +198,7 @@ tree_make_dir(const char *path, uid_t uid, gid_t gid, struct status *st)
 {
     struct stat info;
 
-    if (stat(path, &info) == 0) {
+    if (place_stat(path, true, &info) == 0) {
         if (S_ISDIR(info.st_mode))
             return status_set(st, RPC_ALREADY_EXISTS,
                               "directory already exists: %s", path);

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
 #include "filesystem/place.h"
 #include "filesystem/tree.h"
@@ -36,17 +37,17 @@ check_ends(const struct place *from, const char *source, const struct place *to,
 
     if (strcmp(from->name, ".") == 0 || strcmp(from->name, "..") == 0)
         return -EBUSY;
-    if (faccessat(from->dir_fd, ".", W_OK, AT_EACCESS) < 0)
+    if (CALLER_LEND(faccessat(from->dir_fd, ".", W_OK, AT_EACCESS)) < 0)
         return -errno;
-    if (statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-              &info) < 0)
+    if (CALLER_LEND(statx(from->dir_fd, from->name, AT_SYMLINK_NOFOLLOW,
+                          STATX_BASIC_STATS, &info)) < 0)
         return -errno;
     if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
         return -EBUSY;
     if (S_ISLNK(info.stx_mode) && source[strlen(source) - 1] == '/')
         return -ENOTDIR;
-    if (statx(to->dir_fd, to->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-              &there) < 0)
+    if (CALLER_LEND(statx(to->dir_fd, to->name, AT_SYMLINK_NOFOLLOW,
+                          STATX_BASIC_STATS, &there)) < 0)
         return errno == ENOENT ? 0 : -errno;
     if (info.stx_ino == there.stx_ino &&
         info.stx_dev_major == there.stx_dev_major &&
@@ -75,9 +76,10 @@ undo(const struct place *from, const struct place *to, bool replaced)
     struct stat st;
 
     if (!replaced &&
-        fstatat(from->dir_fd, from->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        CALLER_LEND(
+            fstatat(from->dir_fd, from->name, &st, AT_SYMLINK_NOFOLLOW)) == 0 &&
         !S_ISDIR(st.st_mode))
-        (void)unlinkat(to->dir_fd, to->name, 0);
+        (void)CALLER_LEND(unlinkat(to->dir_fd, to->name, 0));
 }
 
 static int
@@ -88,10 +90,10 @@ move_across(const char *source, const char *destination,
     SCOPE(place_done) struct place to = {.dir_fd = -1};
     char name[PLACE_NAME_BYTES];
     bool replaced = false;
-    int r = place_open(source, &from);
+    int r = place_end(source, &from);
 
     if (r == 0)
-        r = place_open(destination, &to);
+        r = place_end(destination, &to);
     if (r == 0)
         r = check_ends(&from, source, &to, &replaced);
     if (r == 0)
@@ -100,7 +102,8 @@ move_across(const char *source, const char *destination,
         return MIN(r, 0);
     r = tree_copy_at(&from, &(struct place){.dir_fd = to.dir_fd, .name = name},
                      NULL, cancel);
-    if (r == 0 && renameat(to.dir_fd, name, to.dir_fd, to.name) < 0)
+    if (r == 0 &&
+        CALLER_LEND(renameat(to.dir_fd, name, to.dir_fd, to.name)) < 0)
         r = -errno;
     if (r < 0) {
         (void)remove_end(&to, name);
@@ -120,13 +123,17 @@ static int
 move(const char *source, const char *destination, const struct stat *info,
      const atomic_bool *cancel)
 {
+    SCOPE(place_done) struct place from = {.dir_fd = -1};
+    SCOPE(place_done) struct place to = {.dir_fd = -1};
     struct stat st;
 
-    if (lstat(destination, &st) == 0 && S_ISDIR(st.st_mode) &&
+    if (place_stat(destination, false, &st) == 0 && S_ISDIR(st.st_mode) &&
         (strcmp(source, destination) == 0 || st.st_dev != info->st_dev ||
          st.st_ino != info->st_ino))
         return -EEXIST;
-    if (rename(source, destination) == 0)
+    if (place_at(source, &from) < 0 || place_at(destination, &to) < 0)
+        return -errno;
+    if (CALLER_LEND(renameat(from.dir_fd, from.name, to.dir_fd, to.name)) == 0)
         return 0;
     return errno == EXDEV ? move_across(source, destination, cancel) : -errno;
 }
@@ -163,7 +170,7 @@ tree_move(const char *source, const char *destination, uid_t uid, gid_t gid,
         return status_set(st, RPC_INVALID_ARGUMENT,
                           "destination must not be the root directory: %s",
                           destination);
-    if (lstat(source, &info) < 0)
+    if (place_stat(source, false, &info) < 0)
         return fail(source, destination, errno, st);
     parent = path_dir(destination);
     if (parent == NULL)

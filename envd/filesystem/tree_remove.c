@@ -22,8 +22,10 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/str.h"
+#include "filesystem/caller.h"
 #include "filesystem/dirents.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/walk.h"
 
@@ -123,7 +125,7 @@ remove_one(struct removal *r, const char *name, unsigned char type,
     int dir_fd = parent_fd(r);
     int err = -EISDIR;
 
-    if (type != DT_DIR && unlinkat(dir_fd, name, 0) < 0)
+    if (type != DT_DIR && CALLER_LEND(unlinkat(dir_fd, name, 0)) < 0)
         err = -errno;
     else if (type != DT_DIR)
         err = 0;
@@ -134,9 +136,12 @@ remove_one(struct removal *r, const char *name, unsigned char type,
             return push(r, fd, name_at, pass);
         err = fd;
         /* Not a directory after all, or one that cannot be read. */
-        if (is_local(err) &&
-            unlinkat(dir_fd, name, err == -ENOTDIR ? 0 : AT_REMOVEDIR) == 0)
-            err = 0;
+        if (is_local(err)) {
+            const int how = err == -ENOTDIR ? 0 : AT_REMOVEDIR;
+
+            if (CALLER_LEND(unlinkat(dir_fd, name, how)) == 0)
+                err = 0;
+        }
     }
     if (err == 0 && r->walk.depth > 0)
         r->levels[r->walk.depth - 1].removed = true;
@@ -164,7 +169,7 @@ leave(struct removal *r)
         note(r, err);
         return err;
     }
-    if (unlinkat(parent_fd(r), name, AT_REMOVEDIR) == 0) {
+    if (CALLER_LEND(unlinkat(parent_fd(r), name, AT_REMOVEDIR)) == 0) {
         if (r->walk.depth > 0)
             r->levels[r->walk.depth - 1].removed = true;
         return 0;
@@ -275,7 +280,7 @@ is_machine_root(int dir_fd, const char *name)
     struct stat st;
 
     return stat("/", &root) == 0 &&
-           fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           CALLER_LEND(fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW)) == 0 &&
            st.st_dev == root.st_dev && st.st_ino == root.st_ino;
 }
 
@@ -319,7 +324,7 @@ tree_remove(const char *path, const atomic_bool *cancel, struct status *st)
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return status_errno(st, RPC_INTERNAL, EINVAL, "%s: RemoveAll %s", what,
                             path);
-    dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    dir_fd = place_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0 && errno == ENOENT)
         return 0;
     if (dir_fd < 0 && errno == ENOTDIR)

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "limits.h"
 
 struct walk_level {
@@ -21,9 +22,9 @@ struct walk_level {
 int
 walk_open(int dir_fd, const char *name)
 {
-    int fd =
-        openat(dir_fd, name,
-               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int flags =
+        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    int fd = CALLER_LEND(openat(dir_fd, name, flags));
 
     return fd < 0 ? -errno : fd;
 }

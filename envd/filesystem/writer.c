@@ -12,7 +12,9 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/copy_file.h"
+#include "filesystem/place.h"
 #include "filesystem/stage.h"
 #include "filesystem/transfer.h"
 #include "filesystem/virtual.h"
@@ -47,7 +49,11 @@ fail_write(const struct file_writer *w, int err, struct status *st)
                         w->path);
 }
 
-/* Give it to its owner; an owner it has costs nothing, set-id bits included. */
+/*
+ * Give it to its owner; an owner it has costs nothing, set-id bits included.
+ * Root's rights are not lent for a file of several names, and a user who may
+ * write into a file without owning it leaves it to its owner.
+ */
 static int
 change_owner(struct file_writer *w, struct status *st)
 {
@@ -55,7 +61,10 @@ change_owner(struct file_writer *w, struct status *st)
         (w->old.st_uid == w->uid && w->old.st_gid == w->gid &&
          w->mode != FILE_WRITER_REPLACED))
         return 0;
-    if (fchown(w->fd, w->uid, w->gid) == 0)
+    if (fchown(w->fd, w->uid, w->gid) == 0 ||
+        (w->old.st_nlink == 1 &&
+         CALLER_LEND(fchown(w->fd, w->uid, w->gid)) == 0) ||
+        (errno == EPERM && caller_acts()))
         return 0;
     return status_errno(st, RPC_INTERNAL, errno,
                         "error changing file ownership: chown %s", w->path);
@@ -153,13 +162,13 @@ static int
 stage_beside(const char *path)
 {
     SCOPE(fd_close) int dir_fd = -1;
-    SCOPE(scope_free) char *real = realpath(path, NULL);
-    char *slash = real != NULL ? strrchr(real, '/') : NULL;
+    char real[PATH_MAX];
+    char *slash = place_real(path, real) == 0 ? strrchr(real, '/') : NULL;
 
     if (slash == NULL)
         return -1;
     slash[slash == real ? 1 : 0] = '\0';
-    dir_fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    dir_fd = place_open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return dir_fd >= 0 ? MAX(stage_open(dir_fd), -1) : -1;
 }
 
@@ -259,6 +268,7 @@ file_writer_open(struct file_writer *w, bool whole, struct status *st)
     w->metadata_unsupported = false;
     if (w->words == NULL)
         w->words = &upload;
+    caller_begin();
     if (writer_open_target(w, st) == 0 && choose_mode(w, whole, st) == 0)
         return 0;
     file_writer_abort(w);
@@ -385,8 +395,8 @@ reopen(struct file_writer *w, struct status *st)
 static int
 commit_replacement(struct file_writer *w, struct status *st)
 {
-    if (fchmod(w->fd, w->old.st_mode & 0777U) < 0 ||
-        renameat(w->dir_fd, w->temp, w->dir_fd, w->name) < 0)
+    if (CALLER_LEND(fchmod(w->fd, w->old.st_mode & 0777U)) < 0 ||
+        CALLER_LEND(renameat(w->dir_fd, w->temp, w->dir_fd, w->name)) < 0)
         return fail_write(w, errno, st);
     return 0;
 }
@@ -465,9 +475,10 @@ remove_name(const struct file_writer *w)
 {
     struct stat now;
 
-    if (fstatat(w->dir_fd, w->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (CALLER_LEND(fstatat(w->dir_fd, w->name, &now, AT_SYMLINK_NOFOLLOW)) ==
+            0 &&
         now.st_ino == w->old.st_ino && now.st_dev == w->old.st_dev)
-        (void)unlinkat(w->dir_fd, w->name, 0);
+        (void)CALLER_LEND(unlinkat(w->dir_fd, w->name, 0));
 }
 
 void
@@ -480,7 +491,7 @@ file_writer_abort(struct file_writer *w)
         remove_name(w);
         break;
     case FILE_WRITER_REPLACED:
-        (void)unlinkat(w->dir_fd, w->temp, 0);
+        (void)CALLER_LEND(unlinkat(w->dir_fd, w->temp, 0));
         break;
     case FILE_WRITER_DIRECT:
     case FILE_WRITER_STAGED:

@@ -17,7 +17,9 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "filesystem/caller.h"
 #include "filesystem/path.h"
+#include "filesystem/place.h"
 #include "filesystem/transfer.h"
 #include "filesystem/tree.h"
 
@@ -26,6 +28,7 @@
 
 /* Non-blocking: a pipe without a reader must not hold a worker. */
 #define OPEN_FLAGS (O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define NEW_FLAGS  (OPEN_FLAGS | O_CREAT | O_EXCL)
 
 /* A step ended neither well nor badly: look at the path again. */
 #define AGAIN 1
@@ -69,8 +72,10 @@ writer_ensure_parents(const char *path, uid_t uid, gid_t gid, struct status *st)
         return 0;
     if (inner.err == ELOOP || inner.err == ENAMETOOLONG)
         inner.code = RPC_INVALID_ARGUMENT;
-    return status_set(st, inner.code, "error ensuring directories: %s",
-                      status_message(&inner));
+    (void)status_set(st, inner.code, "error ensuring directories: %s",
+                     status_message(&inner));
+    st->err = inner.err;
+    return -1;
 }
 
 /* Keep the directory and the last component of `path`. */
@@ -85,7 +90,7 @@ keep_name(struct file_writer *w, const char *path)
     w->name = strdup(slash != NULL ? slash + 1 : path);
     if (dir == NULL || w->name == NULL)
         return -ENOMEM;
-    w->dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    w->dir_fd = place_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return w->dir_fd < 0 ? -errno : 0;
 }
 
@@ -99,11 +104,9 @@ follow_dangling(const struct file_writer *w, char **path)
     SCOPE(scope_free) char *dir = NULL;
     char target[PATH_MAX];
     char *next = NULL;
-    ssize_t len = readlinkat(w->dir_fd, w->name, target, sizeof(target) - 1);
 
-    if (len < 0)
+    if (place_readlink(w->dir_fd, w->name, target) < 0)
         return errno == EINVAL || errno == ENOENT ? AGAIN : -errno;
-    target[len] = '\0';
     dir = path_parent(*path);
     if (dir == NULL)
         return -ENOMEM;
@@ -127,7 +130,7 @@ create(struct file_writer *w, struct status *st)
         r = keep_name(w, path);
         if (r < 0)
             break;
-        w->fd = openat(w->dir_fd, w->name, OPEN_FLAGS | O_CREAT | O_EXCL, 0644);
+        w->fd = CALLER_LEND(openat(w->dir_fd, w->name, NEW_FLAGS, 0644));
         if (w->fd >= 0) {
             w->mode = FILE_WRITER_CREATED;
             return 0;
@@ -143,23 +146,23 @@ create(struct file_writer *w, struct status *st)
 static int
 create_beside(struct file_writer *w, struct status *st)
 {
-    SCOPE(scope_free) char *real = realpath(w->path, NULL);
+    char real[PATH_MAX];
     uint64_t number = 0;
     int r;
 
-    if (real == NULL)
+    if (place_real(w->path, real) < 0)
         return fail_open(w, errno, st);
     r = keep_name(w, real);
     if (r < 0)
         return fail_open(w, -r, st);
-    if (stat(real, &w->old) < 0)
+    if (place_stat(real, true, &w->old) < 0)
         return fail_open(w, errno, st);
     (void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
     if (asprintf(&w->temp, ".envd-%016llx", (unsigned long long)number) < 0) {
         w->temp = NULL;
         return fail_open(w, ENOMEM, st);
     }
-    w->fd = openat(w->dir_fd, w->temp, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+    w->fd = CALLER_LEND(openat(w->dir_fd, w->temp, NEW_FLAGS, 0600));
     if (w->fd < 0) {
         free(TAKE_PTR(w->temp));
         return fail_open(w, errno, st);
@@ -176,7 +179,7 @@ open_other(struct file_writer *w, int err, struct status *st)
 
     if (writer_ensure_parents(w->path, w->uid, w->gid, st) < 0)
         return -1;
-    if (stat(w->path, &info) < 0)
+    if (place_stat(w->path, true, &info) < 0)
         return errno == ENOENT ? create(w, st) : fail_stat(w, errno, st);
     if (S_ISDIR(info.st_mode))
         return fail_directory(w, st);
@@ -193,7 +196,7 @@ writer_open_target(struct file_writer *w, struct status *st)
     int r = AGAIN;
 
     for (int i = 0; i < TRIES_MAX && r == AGAIN; i++) {
-        w->fd = open(w->path, OPEN_FLAGS);
+        w->fd = place_open(w->path, OPEN_FLAGS);
         if (w->fd >= 0) {
             w->mode = FILE_WRITER_DIRECT;
             r = 0;

@@ -1,6 +1,6 @@
 /*
- * The worker pool: one queue in, one queue out, and an eventfd that tells the
- * loop when the second is no longer empty.  The only locks of the agent.
+ * The worker pool: queues in, a queue out, and an eventfd that tells the loop
+ * when that is no longer empty.
  */
 #include "loop/worker.h"
 
@@ -19,130 +19,188 @@
 #include "base/scope.h"
 #include "limits.h"
 #include "loop/loop.h"
+#include "loop/worker_pool.h"
 
 #define WORKER_STACK_BYTES (128 * 1024)
 
 /* Ends of quick jobs that wake the loop although more are queued. */
 #define FINISHED_MAX 32
 
-STAILQ_HEAD(job_list, job);
+/* ---- which job is next --------------------------------------------------- */
 
-struct worker_pool {
-    struct loop *loop;
-    struct loop_io wake;
-    int wake_fd;
-    unsigned int threads_max;
-    struct loop_deferred rouse; /* threads, for the quick jobs of this turn */
-    struct loop_timer nudge;    /* armed while a quick job may be held up */
-    bool nudge_armed;
-    uint64_t submitted;
-    uint64_t waiting_at_nudge; /* `submitted` when the timer was set */
+/* Take the first job off a queue that is not held back; NULL: none. */
+static struct job *
+take_locked(struct worker_pool *pool, struct job_list *queue)
+{
+    struct job *job;
 
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t work;  /* a job was queued, or stop was set */
-    pthread_cond_t gone;  /* a thread has ended */
-    struct job_list queued;
-    struct job_list finished;
-    size_t queued_count;
-    size_t finished_count;
-    uint64_t taken;
-    bool woken; /* the eventfd has been written for what is finished */
-    unsigned int threads;
-    unsigned int idle;
-    unsigned int slow; /* threads that run a job which is not quick */
-    bool stop;
-};
+    while ((job = STAILQ_FIRST(queue)) != NULL) {
+        STAILQ_REMOVE_HEAD(queue, link);
+        pool->waiting--;
+        if (!pool_holds_locked(pool, job))
+            break;
+        STAILQ_INSERT_TAIL(&pool->held, job, link);
+        pool->held_count++;
+    }
+    return job;
+}
+
+/* Bulk jobs leave room for others, at once and in the long run. */
+static bool
+bulk_may_run_locked(const struct worker_pool *pool)
+{
+    return pool->bulk_count < LIMIT_WORKER_BULK &&
+           (pool->active_bulk + 1 < pool->threads_max ||
+            pool->threads_max == 1);
+}
+
+static struct job *
+next_job_locked(struct worker_pool *pool)
+{
+    struct job *job = STAILQ_FIRST(&pool->urgent);
+
+    if (job != NULL) {
+        STAILQ_REMOVE_HEAD(&pool->urgent, link);
+        pool->waiting--;
+        return job;
+    }
+    if (pool->active >= pool->threads_max)
+        return NULL;
+    if (pool->active_bulk == 0 && bulk_may_run_locked(pool))
+        job = take_locked(pool, &pool->bulk);
+    if (job == NULL)
+        job = take_locked(pool, &pool->queued);
+    if (job == NULL && bulk_may_run_locked(pool))
+        job = take_locked(pool, &pool->bulk);
+    return job;
+}
+
+/* ---- threads ------------------------------------------------------------- */
 
 /* Whether the end of a job may wait until the next one is over, too. */
 static bool
-pool_batches(const struct worker_pool *pool, const struct job *job)
+pool_batches_locked(const struct worker_pool *pool, const struct job *job)
 {
     const struct job *next = STAILQ_FIRST(&pool->queued);
 
     return job->quick && next != NULL && next->quick &&
+           pool->active < pool->threads_max &&
            pool->finished_count < FINISHED_MAX;
 }
 
 static void
-pool_finish(struct worker_pool *pool, struct job *job)
+pool_finish_locked(struct worker_pool *pool, struct job *job)
 {
     const uint64_t one = 1;
 
     STAILQ_INSERT_TAIL(&pool->finished, job, link);
     pool->finished_count++;
     /* The loop takes the whole list: one wake is enough for it. */
-    if (pool->woken || pool_batches(pool, job))
+    if (pool->woken || pool_batches_locked(pool, job))
         return;
     pool->woken = true;
     (void)!write(pool->wake_fd, &one, sizeof(one));
 }
 
-/* Wait for work; false when the thread should end.  The lock is held. */
-static bool
-pool_wait(struct worker_pool *pool)
+/* Wait for a job; NULL when the thread should end. */
+static struct job *
+pool_wait_locked(struct worker_pool *pool)
 {
+    struct job *job = next_job_locked(pool);
     struct timespec until;
     int r = 0;
 
+    if (job != NULL)
+        return job;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LIMIT_WORKER_IDLE_MS / 1000;
     pool->idle++;
-    while (STAILQ_EMPTY(&pool->queued) && !pool->stop && r == 0)
+    while (job == NULL && !pool->stop && r == 0) {
         r = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+        job = next_job_locked(pool);
+    }
     pool->idle--;
-    return !STAILQ_EMPTY(&pool->queued);
+    return job;
 }
 
 static void *
 worker_main(void *ctx)
 {
-    struct worker_pool *pool = ctx;
+    struct worker *w = ctx;
+    struct worker_pool *pool = w->pool;
+    struct job *job;
 
+    (void)pthread_getcpuclockid(pthread_self(), &w->clock);
     (void)pthread_mutex_lock(&pool->lock);
-    while (!STAILQ_EMPTY(&pool->queued) || pool_wait(pool)) {
-        struct job *job = STAILQ_FIRST(&pool->queued);
-
-        STAILQ_REMOVE_HEAD(&pool->queued, link);
-        pool->queued_count--;
+    LIST_INSERT_HEAD(&pool->workers, w, link);
+    while ((job = pool_wait_locked(pool)) != NULL) {
         pool->taken++;
-        pool->slow += job->quick ? 0 : 1;
+        worker_begin_locked(w, job);
         (void)pthread_mutex_unlock(&pool->lock);
         if (!job_cancelled(job))
             job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
-        pool->slow -= job->quick ? 0 : 1;
-        pool_finish(pool, job);
+        worker_end_locked(w);
+        pool_finish_locked(pool, job);
     }
+    LIST_REMOVE(w, link);
     pool->threads--;
     (void)pthread_cond_signal(&pool->gone);
     (void)pthread_mutex_unlock(&pool->lock);
+    free(w);
     return NULL;
 }
 
 /* Start one more thread, with all signals left to the loop. */
 static int
-pool_grow(struct worker_pool *pool)
+pool_grow_locked(struct worker_pool *pool)
 {
+    struct worker *w = xcalloc(1, sizeof(*w));
     pthread_attr_t attr;
     pthread_t thread;
     sigset_t all;
     sigset_t old;
     int r;
 
+    w->pool = pool;
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    r = pthread_create(&thread, &attr, worker_main, pool);
+    r = pthread_create(&thread, &attr, worker_main, w);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
     if (r == 0)
         pool->threads++;
+    else
+        free(w);
     return -r;
 }
 
-static void
+/* Whether one more thread would find work that it may do. */
+static bool
+may_grow_locked(const struct worker_pool *pool)
+{
+    unsigned int starting = pool->threads - pool->idle - pool->running;
+
+    if (!STAILQ_EMPTY(&pool->urgent))
+        return pool->threads <
+               LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
+    return pool->active + starting < pool->threads_max &&
+           pool->threads < LIMIT_WORKER_THREADS_ALL;
+}
+
+void
+pool_rouse_locked(struct worker_pool *pool)
+{
+    if (pool->idle > 0)
+        (void)pthread_cond_signal(&pool->work);
+    else if (may_grow_locked(pool))
+        (void)pool_grow_locked(pool);
+}
+
+void
 pool_run_done(struct worker_pool *pool)
 {
     struct job_list finished = STAILQ_HEAD_INITIALIZER(finished);
@@ -159,21 +217,15 @@ pool_run_done(struct worker_pool *pool)
     }
 }
 
-/* Let one more thread look at the queue, if there is one to be had. */
-static void
-pool_rouse(struct worker_pool *pool)
-{
-    if (pool->idle > 0)
-        (void)pthread_cond_signal(&pool->work);
-    else if (pool->threads < pool->threads_max)
-        (void)pool_grow(pool);
-}
+/* ---- quick jobs ---------------------------------------------------------- */
 
-/* Look again soon while something is queued, or finished and not told. */
+/* Look again soon while a quick job waits, or one is finished and not told. */
 static void
-pool_set_nudge(struct worker_pool *pool)
+pool_set_nudge_locked(struct worker_pool *pool)
 {
-    pool->nudge_armed = !STAILQ_EMPTY(&pool->queued) ||
+    const struct job *next = STAILQ_FIRST(&pool->queued);
+
+    pool->nudge_armed = (next != NULL && next->quick) ||
                         (pool->finished_count > 0 && !pool->woken);
     if (!pool->nudge_armed)
         return;
@@ -189,9 +241,9 @@ on_rouse(struct loop_deferred *d)
     (void)pthread_mutex_lock(&pool->lock);
     if (!STAILQ_EMPTY(&pool->queued) &&
         pool->idle + pool->slow == pool->threads)
-        pool_rouse(pool);
+        pool_rouse_locked(pool);
     if (!pool->nudge_armed)
-        pool_set_nudge(pool);
+        pool_set_nudge_locked(pool);
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
@@ -203,13 +255,15 @@ on_nudge(struct loop_timer *t)
     (void)pthread_mutex_lock(&pool->lock);
     /* What was queued then still is: those that are awake are held up. */
     if (pool->taken < pool->waiting_at_nudge && !STAILQ_EMPTY(&pool->queued))
-        pool_rouse(pool);
+        pool_rouse_locked(pool);
     (void)pthread_mutex_unlock(&pool->lock);
     pool_run_done(pool);
     (void)pthread_mutex_lock(&pool->lock);
-    pool_set_nudge(pool);
+    pool_set_nudge_locked(pool);
     (void)pthread_mutex_unlock(&pool->lock);
 }
+
+/* ---- the pool ------------------------------------------------------------ */
 
 static void
 on_wake(struct loop_io *io)
@@ -234,8 +288,12 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     pool->loop = l;
     pool->wake_fd = fd;
     pool->threads_max = threads_max;
+    STAILQ_INIT(&pool->urgent);
     STAILQ_INIT(&pool->queued);
+    STAILQ_INIT(&pool->bulk);
+    STAILQ_INIT(&pool->held);
     STAILQ_INIT(&pool->finished);
+    LIST_INIT(&pool->workers);
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -244,32 +302,77 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     (void)pthread_condattr_destroy(&attr);
     pool->rouse.run = on_rouse;
     loop_timer_init(l, &pool->nudge, on_nudge);
+    loop_timer_init(l, &pool->watch, pool_on_watch);
     loop_io_init(l, &pool->wake, fd, EV_READ, on_wake);
     loop_io_arm(&pool->wake);
     return pool;
 }
 
-void
-worker_pool_free(struct worker_pool *pool)
+static void
+drop_locked(struct worker_pool *pool, struct job_list *queue)
 {
     struct job *job;
 
+    STAILQ_FOREACH (job, queue, link)
+        job_cancel(job);
+    STAILQ_CONCAT(&pool->finished, queue);
+}
+
+/*
+ * Wait until all threads have ended; false when those that are left have not
+ * moved for LIMIT_WORKER_LEAVE_MS.
+ */
+static bool
+wait_for_threads(struct worker_pool *pool)
+{
+    bool moving = true;
+    bool ended = false;
+
+    while (moving && !ended) {
+        struct timespec until;
+        int r = 0;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += LIMIT_WORKER_LEAVE_MS / 1000;
+        (void)pthread_mutex_lock(&pool->lock);
+        while (pool->threads > 0 && r == 0)
+            r = pthread_cond_timedwait(&pool->gone, &pool->lock, &until);
+        ended = pool->threads == 0;
+        (void)pthread_mutex_unlock(&pool->lock);
+        moving = ended || pool_look(pool, LIMIT_WORKER_LEAVE_MS) > 0;
+    }
+    return ended;
+}
+
+void
+worker_pool_free(struct worker_pool *pool)
+{
+    static struct worker_pool *left_behind; /* for leak checkers */
+    bool ended;
+
     if (pool == NULL)
         return;
+    (void)pool_look(pool, 0);
     (void)pthread_mutex_lock(&pool->lock);
     pool->stop = true;
-    STAILQ_FOREACH (job, &pool->queued, link)
-        job_cancel(job);
-    STAILQ_CONCAT(&pool->finished, &pool->queued);
-    pool->queued_count = 0;
+    drop_locked(pool, &pool->urgent);
+    drop_locked(pool, &pool->queued);
+    drop_locked(pool, &pool->bulk);
+    drop_locked(pool, &pool->held);
+    pool->waiting = 0;
     (void)pthread_cond_broadcast(&pool->work);
-    while (pool->threads > 0)
-        (void)pthread_cond_wait(&pool->gone, &pool->lock);
     (void)pthread_mutex_unlock(&pool->lock);
+    ended = wait_for_threads(pool);
     pool_run_done(pool);
     loop_defer_cancel(pool->loop, &pool->rouse);
     loop_timer_cancel(&pool->nudge);
+    loop_timer_cancel(&pool->watch);
     loop_io_disarm(&pool->wake);
+    if (!ended) {
+        left_behind = pool;
+        (void)left_behind;
+        return;
+    }
     fd_close(&pool->wake_fd);
     (void)pthread_cond_destroy(&pool->work);
     (void)pthread_cond_destroy(&pool->gone);
@@ -277,28 +380,65 @@ worker_pool_free(struct worker_pool *pool)
     free(pool);
 }
 
+static struct job_list *
+queue_of(struct worker_pool *pool, const struct job *job)
+{
+    if (job->urgent)
+        return &pool->urgent;
+    return job->bulk ? &pool->bulk : &pool->queued;
+}
+
+static bool
+may_queue_locked(const struct worker_pool *pool, const struct job *job)
+{
+    if (pool->stop)
+        return false;
+    if (pool->held_count >= LIMIT_WORKER_HELD_JOBS &&
+        pool_holds_locked(pool, job))
+        return false;
+    return job->urgent || pool->waiting < LIMIT_WORKER_QUEUE_JOBS;
+}
+
+/* See to it that a thread comes for a job that was queued, unless none can. */
+static bool
+call_thread_locked(struct worker_pool *pool, const struct job *job)
+{
+    if (job->quick && pool->threads > 0) {
+        loop_defer(pool->loop, &pool->rouse);
+        return true;
+    }
+    if (pool->idle > 0)
+        (void)pthread_cond_signal(&pool->work);
+    if (pool->idle < pool->waiting && may_grow_locked(pool))
+        (void)pool_grow_locked(pool);
+    return pool->threads > 0;
+}
+
 int
 worker_submit(struct worker_pool *pool, struct job *job)
 {
-    bool refused;
+    struct job_list *queue = queue_of(pool, job);
+    bool taken;
 
     assert(job->run != NULL && job->done != NULL);
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
-    refused = pool->stop || pool->queued_count >= LIMIT_WORKER_QUEUE_JOBS;
-    if (!refused && job->quick && pool->threads > 0)
-        loop_defer(pool->loop, &pool->rouse);
-    else if (!refused && pool->idle > pool->queued_count)
-        (void)pthread_cond_signal(&pool->work);
-    else if (!refused && pool->threads < pool->threads_max)
-        refused = pool_grow(pool) < 0 && pool->threads == 0;
-    if (!refused) {
-        STAILQ_INSERT_TAIL(&pool->queued, job, link);
-        pool->queued_count++;
-        pool->submitted++;
+    taken = may_queue_locked(pool, job);
+    if (taken) {
+        STAILQ_INSERT_TAIL(queue, job, link);
+        pool->waiting++;
+        taken = call_thread_locked(pool, job);
+        if (taken) {
+            pool->submitted++;
+        } else {
+            STAILQ_REMOVE(queue, job, job, link);
+            pool->waiting--;
+        }
     }
     (void)pthread_mutex_unlock(&pool->lock);
-    return refused ? -EAGAIN : 0;
+    if (taken)
+        pool_watch(pool);
+    return taken ? 0 : -EAGAIN;
 }
 
 void

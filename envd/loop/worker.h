@@ -1,8 +1,19 @@
 /*
- * A small pool of threads for work that may block on a disk.
+ * A pool of threads for work that may block on a disk.
  *
  * A job owns its inputs; `run` touches nothing else, and `done` is called on
  * the loop when it is over.  Threads are made on demand and end when idle.
+ *
+ * At most `threads_max` jobs run at once, as far as they are short.  A job that
+ * runs longer than twice LIMIT_WORKER_LONG_MS is no longer counted, so that
+ * others go on beside it; of bulk jobs, which can be expected to, few run at
+ * once.  All threads together are LIMIT_WORKER_THREADS_ALL.
+ *
+ * A thread that has not used the processor for half of that stands still: a
+ * disk that is slow, or a server behind a mount that is gone.  No more than
+ * LIMIT_WORKER_STILL of them may stand below one mount point (or at one path,
+ * where none is to be seen from the path); further jobs for it are held back
+ * until one of those moves.
  *
  * Quick jobs (a few system calls that rarely wait) are worked off in batches:
  * those of one turn of the loop wake one thread, and their ends wake the loop
@@ -28,7 +39,12 @@ struct job {
     void (*run)(struct job *job);  /* Context: worker */
     void (*done)(struct job *job); /* Context: loop; may free the job */
     atomic_bool cancelled;
-    bool quick; /* set before it is submitted; see above */
+
+    /* Set before it is submitted; see above. */
+    const char *path; /* what it works on; borrowed, NULL when unknown */
+    bool quick;
+    bool bulk;   /* goes through trees: takes as long as they are large */
+    bool urgent; /* what frees others, as a thaw: never waits for them */
 };
 
 /* threads_max  at least 1.  Returns NULL when the kernel refuses an eventfd. */
@@ -36,17 +52,20 @@ struct worker_pool *worker_pool_new(struct loop *l, unsigned int threads_max);
 
 /*
  * Wait for the running jobs, run no queued one (its `done` is called all the
- * same, with `cancelled` set), and free the pool.  Context: loop, after
- * loop_run() returned.
+ * same, with `cancelled` set), and free the pool.  Threads that stand still for
+ * LIMIT_WORKER_LEAVE_MS are left behind, with their jobs and the pool: the
+ * process is about to end.  Context: loop, after loop_run() returned.
  */
 void worker_pool_free(struct worker_pool *pool);
 
 /*
- * Queue a job with `run`, `done` and `quick` set; `cancelled` is cleared.
+ * Queue a job with `run`, `done` and what describes it set; `cancelled` is
+ * cleared.
  *
- * Returns 0; -EAGAIN when LIMIT_WORKER_QUEUE_JOBS wait already or no thread
- * could be made: the job was not taken and its `done` will not be called.
- * Context: loop; `done` is never called from inside.
+ * Returns 0; -EAGAIN when LIMIT_WORKER_QUEUE_JOBS wait already, or
+ * LIMIT_WORKER_HELD_JOBS are held back for file systems that stand still, or no
+ * thread could be made: the job was not taken and its `done` will not be
+ * called.  Context: loop; `done` is never called from inside.
  */
 int worker_submit(struct worker_pool *pool, struct job *job);
 
@@ -57,7 +76,7 @@ int worker_submit(struct worker_pool *pool, struct job *job);
 void job_cancel(struct job *job);
 
 static inline bool
-job_cancelled(struct job *job)
+job_cancelled(const struct job *job)
 {
     return atomic_load_explicit(&job->cancelled, memory_order_relaxed);
 }

@@ -261,7 +261,7 @@ scan_start(struct watcher *w)
     if (s->inotify_fd == 0)
         s->inotify_fd = hub->fd;
     s->mask = MASK | (w->close_write ? IN_CLOSE_WRITE : 0);
-    s->root_path = w->path;
+    s->root_path = s->job.path = w->path;
     s->recursive = w->recursive;
     s->allow_network_mounts = w->allow_network_mounts;
     s->ignore = w->ignore;

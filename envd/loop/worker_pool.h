@@ -1,0 +1,97 @@
+/*
+ * The inside of the pool, for worker.c, which runs jobs, and worker_watch.c,
+ * which looks after those that take long.
+ */
+#ifndef ENVD_LOOP_WORKER_POOL_H
+#define ENVD_LOOP_WORKER_POOL_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "loop/loop.h"
+#include "loop/worker.h"
+
+STAILQ_HEAD(job_list, job);
+
+/* One thread; all but `clock` is guarded by the pool's lock. */
+struct worker {
+    LIST_ENTRY(worker) link;
+    struct worker_pool *pool;
+    clockid_t clock;  /* the processor time of this thread */
+    struct job *job;  /* NULL: idle */
+    int64_t since_ms; /* when the job began */
+    int64_t moved_ms; /* when the thread was last seen to have moved */
+    int64_t clock_ns; /* its processor time then */
+    bool is_long;     /* not counted in `active` */
+    bool still;
+    char *key; /* owned: where a thread that is still stands */
+};
+
+struct worker_pool {
+    struct loop *loop;
+    struct loop_io wake;
+    int wake_fd;
+    unsigned int threads_max;
+    struct loop_deferred rouse; /* threads, for the quick jobs of this turn */
+    struct loop_timer nudge;    /* armed while a quick job may be held up */
+    struct loop_timer watch;    /* armed while there is anything to do */
+    bool nudge_armed;
+    bool watch_armed;
+    uint64_t submitted;
+    uint64_t waiting_at_nudge; /* `submitted` when the timer was set */
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t work;  /* a job was queued, or stop was set */
+    pthread_cond_t gone;  /* a thread has ended */
+    struct job_list urgent;
+    struct job_list queued;
+    struct job_list bulk;
+    struct job_list held; /* for where too many threads stand still */
+    struct job_list finished;
+    size_t waiting; /* in the first three */
+    size_t held_count;
+    size_t finished_count;
+    uint64_t taken;
+    bool woken; /* the eventfd has been written for what is finished */
+    LIST_HEAD(, worker) workers;
+    unsigned int threads;
+    unsigned int idle;
+    unsigned int running;
+    unsigned int slow;        /* that run a job which is not quick */
+    unsigned int active;      /* that run one which is not long, or urgent */
+    unsigned int active_bulk; /* of those */
+    unsigned int bulk_count;  /* that run a bulk job and do not stand still */
+    unsigned int still;
+    bool stop;
+};
+
+/* Functions whose name ends in _locked are called with the lock held. */
+
+/* Let one more thread look for work, if there is one to be had. */
+void pool_rouse_locked(struct worker_pool *pool);
+
+/* Call `done` for what is finished.  Context: loop. */
+void pool_run_done(struct worker_pool *pool);
+
+/* A job begins and ends on a thread. */
+void worker_begin_locked(struct worker *w, struct job *job);
+void worker_end_locked(struct worker *w);
+
+/* Whether a job is for where too many threads stand still. */
+bool pool_holds_locked(const struct worker_pool *pool, const struct job *job);
+
+/* Begin to look after the jobs, if that is not done yet.  Context: loop. */
+void pool_watch(struct worker_pool *pool);
+
+/*
+ * Look which threads have moved.  Returns how many run a job and have moved
+ * within the last `ms`.  Context: loop.
+ */
+unsigned int pool_look(struct worker_pool *pool, int64_t ms);
+
+/* As loop_timer callbacks. */
+void pool_on_watch(struct loop_timer *t);
+
+#endif
