@@ -25,8 +25,8 @@
  */
 int place_open(const char *path, int flags);
 
-/* As stat(2) or lstat(2). */
-int place_stat(const char *path, bool follow, struct stat *ret);
+/* As stat(2), or as lstat(2) unless it is `to_end`. */
+int place_stat(const char *path, bool to_end, struct stat *ret);
 
 /*
  * As realpath(3): a path without links, none of them another's unless the
