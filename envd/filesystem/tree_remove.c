@@ -113,6 +113,12 @@ parent_fd(const struct removal *r)
     return r->walk.depth > 0 ? walk_fd(&r->walk) : r->root_fd;
 }
 
+static int
+unlink_name(int dir_fd, const char *name, int flags)
+{
+    return CALLER_LEND(unlinkat(dir_fd, name, flags)) < 0 ? -errno : 0;
+}
+
 /*
  * Remove one name of the directory the walk is in, or step down into it; its
  * path is in r->path, the name at `name_at`.  Failures are noted; returns
@@ -125,10 +131,8 @@ remove_one(struct removal *r, const char *name, unsigned char type,
     int dir_fd = parent_fd(r);
     int err = -EISDIR;
 
-    if (type != DT_DIR && CALLER_LEND(unlinkat(dir_fd, name, 0)) < 0)
-        err = -errno;
-    else if (type != DT_DIR)
-        err = 0;
+    if (type != DT_DIR)
+        err = unlink_name(dir_fd, name, 0);
     if (err == -EISDIR) {
         int fd = walk_open(dir_fd, name);
 
@@ -136,12 +140,9 @@ remove_one(struct removal *r, const char *name, unsigned char type,
             return push(r, fd, name_at, pass);
         err = fd;
         /* Not a directory after all, or one that cannot be read. */
-        if (is_local(err)) {
-            const int how = err == -ENOTDIR ? 0 : AT_REMOVEDIR;
-
-            if (CALLER_LEND(unlinkat(dir_fd, name, how)) == 0)
-                err = 0;
-        }
+        if (is_local(err) &&
+            unlink_name(dir_fd, name, err == -ENOTDIR ? 0 : AT_REMOVEDIR) == 0)
+            err = 0;
     }
     if (err == 0 && r->walk.depth > 0)
         r->levels[r->walk.depth - 1].removed = true;
@@ -169,12 +170,12 @@ leave(struct removal *r)
         note(r, err);
         return err;
     }
-    if (CALLER_LEND(unlinkat(parent_fd(r), name, AT_REMOVEDIR)) == 0) {
+    err = unlink_name(parent_fd(r), name, AT_REMOVEDIR);
+    if (err == 0) {
         if (r->walk.depth > 0)
             r->levels[r->walk.depth - 1].removed = true;
         return 0;
     }
-    err = -errno;
     if (err == -ENOENT)
         return 0;
     if ((err == -ENOTEMPTY || err == -EEXIST) && level.removed &&

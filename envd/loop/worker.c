@@ -178,16 +178,21 @@ pool_grow_locked(struct worker_pool *pool)
     return -r;
 }
 
+/* Threads on their way to their first job. */
+static unsigned int
+starting_locked(const struct worker_pool *pool)
+{
+    return pool->threads - pool->idle - pool->running;
+}
+
 /* Whether one more thread would find work that it may do. */
 static bool
 may_grow_locked(const struct worker_pool *pool)
 {
-    unsigned int starting = pool->threads - pool->idle - pool->running;
-
     if (!STAILQ_EMPTY(&pool->urgent))
         return pool->threads <
                LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
-    return pool->active + starting < pool->threads_max &&
+    return pool->active + starting_locked(pool) < pool->threads_max &&
            pool->threads < LIMIT_WORKER_THREADS_ALL;
 }
 
@@ -399,41 +404,36 @@ may_queue_locked(const struct worker_pool *pool, const struct job *job)
     return job->urgent || pool->waiting < LIMIT_WORKER_QUEUE_JOBS;
 }
 
-/* See to it that a thread comes for a job that was queued, unless none can. */
-static bool
+/* See to it that a thread comes for a job that was queued. */
+static void
 call_thread_locked(struct worker_pool *pool, const struct job *job)
 {
     if (job->quick && pool->threads > 0) {
         loop_defer(pool->loop, &pool->rouse);
-        return true;
+        return;
     }
     if (pool->idle > 0)
         (void)pthread_cond_signal(&pool->work);
-    if (pool->idle < pool->waiting && may_grow_locked(pool))
+    if (pool->idle + starting_locked(pool) < pool->waiting &&
+        may_grow_locked(pool))
         (void)pool_grow_locked(pool);
-    return pool->threads > 0;
 }
 
 int
 worker_submit(struct worker_pool *pool, struct job *job)
 {
-    struct job_list *queue = queue_of(pool, job);
     bool taken;
 
     assert(job->run != NULL && job->done != NULL);
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
-    taken = may_queue_locked(pool, job);
+    taken = may_queue_locked(pool, job) &&
+            (pool->threads > 0 || pool_grow_locked(pool) == 0);
     if (taken) {
-        STAILQ_INSERT_TAIL(queue, job, link);
+        STAILQ_INSERT_TAIL(queue_of(pool, job), job, link);
         pool->waiting++;
-        taken = call_thread_locked(pool, job);
-        if (taken) {
-            pool->submitted++;
-        } else {
-            STAILQ_REMOVE(queue, job, job, link);
-            pool->waiting--;
-        }
+        pool->submitted++;
+        call_thread_locked(pool, job);
     }
     (void)pthread_mutex_unlock(&pool->lock);
     if (taken)

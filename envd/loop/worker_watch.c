@@ -112,9 +112,9 @@ set_keys_locked(struct worker_pool *pool)
     struct worker *w;
 
     LIST_FOREACH (w, &pool->workers, link) {
-        const char *path = w->still ? w->job->path : NULL;
+        const char *path = w->job != NULL ? w->job->path : NULL;
 
-        if (path == NULL || w->key != NULL)
+        if (!w->still || w->key != NULL || path == NULL)
             continue;
         if (mounts == NULL)
             mounts = mounts_read();
