@@ -167,6 +167,8 @@ install: build/envd
 	sed 's|/usr/bin|$(PREFIX)/bin|' rootfs/usr/lib/systemd/system/envd.service | \
 	    install -D -m 0644 /dev/stdin \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system/envd.service
+	install -D -m 0644 rootfs/usr/lib/systemd/system/envd.socket \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/envd.socket
 
 # Debian with the agent, as a tar and as an ext4 image; needs root.
 FLAVOUR ?= debian

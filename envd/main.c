@@ -438,9 +438,9 @@ print_only(const struct command_line *cl, const char *program)
 {
     if (cl->help)
         usage(program);
-    else if (cl->version)
+    if (cl->version && !cl->help)
         (void)puts(ENVD_VERSION);
-    else if (cl->commit)
+    if (cl->commit && !cl->version && !cl->help)
         (void)puts(ENVD_COMMIT);
     return cl->help || cl->version || cl->commit;
 }

@@ -38,7 +38,7 @@ def test_they_move_to_memory(ssl):
     before = trees.content(ssl)
     done = staged(ssl, f"""{SEED}; cd /etc/ssl/certs
         stat -f -c %T .; cat ca-certificates.crt One.pem
-        test ! -L One.pem; echo MORE >>ca-certificates.crt
+        echo MORE >>ca-certificates.crt
         cp ca-certificates.crt x; mv x ca-certificates.crt; cat ca-certificates.crt""")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["tmpfs", "BUNDLE", "ONE", "BUNDLE", "MORE"]
@@ -59,6 +59,20 @@ def test_an_image_without_any(ssl):
     (ssl / "certs").rename(ssl / "elsewhere")
     done = staged(ssl, f"{SEED}; echo $?; test ! -e /etc/ssl/certs; echo $?")
     assert done.stdout.split() == ["0", "0"]
+
+
+def test_where_both_directory_and_bundle_go_by_other_names(ssl):
+    """As on Fedora."""
+    (ssl / "certs/ca-certificates.crt").rename(ssl / "extracted.pem")
+    trees.link(ssl, "certs/ca-bundle.crt", "../extracted.pem")
+    (ssl / "certs").rename(ssl / "tls")
+    trees.link(ssl, "certs", "tls")
+    before = trees.content(ssl)
+    done = staged(ssl, f"""{SEED}; {SEED}; cd /etc/ssl/certs
+        echo MORE >>ca-certificates.crt; cat ca-bundle.crt
+        grep -c ' /etc/ssl/tls ' /proc/self/mountinfo""")
+    assert done.stdout.split() == ["BUNDLE", "MORE", "1"], done.stderr
+    assert trees.content(ssl) == before
 
 
 def test_without_the_right_to_mount(ssl):
