@@ -71,8 +71,10 @@ take_name(char **argv)
     ssize_t n = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
     int fd;
 
-    if (n <= 0)
+    if (n <= 0) {
+        (void)setenv("ENVD_EXE", argv[0], 1);
         return;
+    }
     binary[n] = '\0';
     (void)mkdir(NAME_FOLDER, 0755);
     fd = open(NAME_PATH, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);

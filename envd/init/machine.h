@@ -9,7 +9,7 @@
 
 /*
  * Whether this is the machine's own first process, and not one of a container
- * or another pid namespace.  /proc must be mounted.
+ * or another pid namespace.
  */
 bool machine_is_ours(void);
 

@@ -193,8 +193,8 @@ mount_tmp(void)
 void
 machine_mount(bool cgroups)
 {
+    remount_root(); /* mount points may have to be made */
     mount_or_say(&proc);
-    remount_root();
     mount_or_say(&sys);
     mount_dev();
     for (size_t i = 0; i < ARRAY_LEN(rest); i++)
