@@ -1,5 +1,6 @@
 """Fixtures: virtual machines, and figures that are printed at the end."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -15,18 +16,21 @@ LIVE = []
 FIGURES = []
 
 
-def boot(folder, flavour, **options):
-    """A machine with a fresh copy of that image, switched on."""
+@contextlib.contextmanager
+def running(folder, flavour, **options):
+    """A machine with a fresh copy of that image, switched on.
+
+    One at a time: it takes the ports of the host.
+    """
     image = os.path.join(machine.TOP, "build", "rootfs", f"{flavour}.ext4")
     made = machine.Machine(tempfile.mkdtemp(dir=folder), image, **options)
     LIVE.append(made)
-    made.boot()
-    return made
-
-
-def remove(made):
-    LIVE.remove(made)
-    made.remove()
+    try:
+        made.boot()
+        yield made
+    finally:
+        LIVE.remove(made)
+        made.remove()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,28 +52,25 @@ def folder():
 @pytest.fixture(scope="module")
 def debian(folder):
     """A machine that the tests of a module share and leave as it was."""
-    made = boot(folder, "debian")
-    made.await_answer()
-    yield made
-    remove(made)
+    with running(folder, "debian") as made:
+        made.await_answer()
+        yield made
 
 
 @pytest.fixture
 def own_debian(folder):
     """A machine of the test's own."""
-    made = boot(folder, "debian")
-    made.await_answer()
-    yield made
-    remove(made)
+    with running(folder, "debian") as made:
+        made.await_answer()
+        yield made
 
 
 @pytest.fixture
 def small_debian(folder):
     """A machine of the test's own, with memory that is soon used up."""
-    made = boot(folder, "debian", memory=256)
-    made.await_answer()
-    yield made
-    remove(made)
+    with running(folder, "debian", memory=256) as made:
+        made.await_answer()
+        yield made
 
 
 @pytest.fixture(scope="session")

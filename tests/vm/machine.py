@@ -35,7 +35,7 @@ def prepare():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def qemu(*words, accel, memory, command_line):
+def qemu(*words, accel, memory, command_line=""):
     return ["qemu-system-x86_64", "-accel", accel, "-M", "q35", "-m", str(memory), "-smp", "1",
             "-cpu", "host" if accel == "kvm" else "max", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-kernel", os.path.join(BUILD, "vmlinuz"),
@@ -88,11 +88,11 @@ def post_init():
 class Machine:
     """One guest with a disk of its own, below `folder`."""
 
-    def __init__(self, folder, image, memory=512, command_line=""):
+    def __init__(self, folder, image, memory=512):
         self.disk = os.path.join(folder, "disk")
         self.console_file = os.path.join(folder, "console")
         self.memory_file = os.path.join(folder, "memory")
-        self._memory, self._command_line = memory, command_line
+        self._memory = memory
         self._process = self._qmp = None
         self.started = 0.0
         subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
@@ -110,8 +110,7 @@ class Machine:
                 "-serial", "chardev:console",
                 "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
                 "-mon", "chardev=qmp,mode=control", *more,
-                accel=os.environ.get("VM_ACCEL", "tcg"), memory=self._memory,
-                command_line=self._command_line)
+                accel=os.environ.get("VM_ACCEL", "tcg"), memory=self._memory)
             self.started = time.monotonic()
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                                              pass_fds=[theirs.fileno()], preexec_fn=prepare)
@@ -136,7 +135,7 @@ class Machine:
 
     def await_power_off(self):
         """Wait until the guest has switched itself off."""
-        self._qmp.until("SHUTDOWN", guest=True)
+        self._qmp.until("SHUTDOWN", lambda data: data["guest"])
         self._ended()
 
     def pause(self):
@@ -144,9 +143,7 @@ class Machine:
         begun = time.monotonic()
         self._qmp.execute("stop")
         self._qmp.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
-        self._expect_migration()
-        self._qmp.execute("migrate", uri=f"exec:cat >{shlex.quote(self.memory_file)}")
-        self._qmp.until("MIGRATION", status="completed")
+        self._migrate("migrate", f"exec:cat >{shlex.quote(self.memory_file)}")
         seconds = time.monotonic() - begun
         self._qmp.execute("quit")
         self._ended()
@@ -160,14 +157,15 @@ class Machine:
     def resume(self):
         """The paused guest goes on in a new process."""
         self._start("-incoming", "defer")
-        self._expect_migration()
-        self._qmp.execute("migrate-incoming", uri=f"exec:cat {shlex.quote(self.memory_file)}")
-        self._qmp.until("MIGRATION", status="completed")
+        self._migrate("migrate-incoming", f"exec:cat {shlex.quote(self.memory_file)}")
         self._qmp.execute("cont")
 
-    def _expect_migration(self):
+    def _migrate(self, command, uri):
         self._qmp.execute("migrate-set-capabilities",
                           capabilities=[{"capability": "events", "state": True}])
+        self._qmp.execute(command, uri=uri)
+        ended = self._qmp.until("MIGRATION", lambda data: data["status"] in ("completed", "failed"))
+        assert ended["status"] == "completed", command
 
     def await_answer(self, make_request=get_health):
         """Ask as the host does, a new connection each time, until the answer is
@@ -177,7 +175,7 @@ class Machine:
             assert self.running(), f"QEMU has ended:\n{self.console()}"
             assert time.monotonic() < deadline, f"no 204:\n{self.console()}"
             time.sleep(0.005)
-            limit = min(limit * 1.1, 5)
+            limit = min(limit * 1.05, 2)
         return time.monotonic() - self.started
 
     def console(self):

@@ -38,9 +38,9 @@ class Qmp:
             else:
                 return message["return"]
 
-    def until(self, event, **data):
-        """Wait for an event with these data; earlier ones are forgotten."""
+    def until(self, event, check=lambda data: True):
+        """Wait for such an event and give its data; earlier ones are forgotten."""
         while True:
             message = self._events.pop(0) if self._events else self._read()
-            if message.get("event") == event and data.items() <= message["data"].items():
+            if message.get("event") == event and check(message["data"]):
                 return message["data"]

@@ -36,12 +36,11 @@ def flavour(request):
 @pytest.fixture(scope="module")
 def vm(folder, flavour, figure):
     """Booted as the host does it: the first answer is that of /init."""
-    made = conftest.boot(folder, flavour)
-    seconds = made.await_answer(machine.post_init)
-    figure(f"{flavour}: boot to the first 204 of /init: {seconds:.2f} s, "
-           f"of /health: {made.await_answer():.2f} s")
-    yield made
-    conftest.remove(made)
+    with conftest.running(folder, flavour) as made:
+        seconds = made.await_answer(machine.post_init)
+        figure(f"{flavour}: boot to the first 204 of /init: {seconds:.2f} s, "
+               f"of /health: {made.await_answer():.2f} s")
+        yield made
 
 
 def test_init_system(vm, flavour):
@@ -116,8 +115,8 @@ def test_power_off_and_on(vm, flavour):
 
 
 def test_power_cut(vm):
-    guest.sh("echo synced >/root/kept/synced; sync; echo may be lost >/root/kept/lost")
+    guest.sh("echo synced >/root/synced; sync; echo may be lost >/root/lost")
     vm.power_off()
     vm.boot()
     vm.await_answer(machine.post_init)
-    assert guest.download("/root/kept/synced") == b"synced\n"
+    assert guest.download("/root/synced") == b"synced\n"

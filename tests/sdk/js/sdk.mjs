@@ -22,6 +22,9 @@ export const {
 
 export const sandbox = await Sandbox.create({ debug: true })
 
+// How long to wait for what has to come; another machine may be an emulated one.
+export const PATIENCE = process.env.SDK_AGENT ? 180_000 : 30_000
+
 let leftovers = []
 
 afterEach(async () => {
@@ -59,7 +62,7 @@ export class Transcript {
   }
 
   // Resolves once the text has occurred.
-  has(wanted, patience = 30_000) {
+  has(wanted, patience = PATIENCE) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error(`no ${JSON.stringify(wanted)} in ${JSON.stringify(this.value)}`)),
@@ -78,7 +81,7 @@ export class Transcript {
 }
 
 // Resolves once the agent no longer lists the process.
-export async function untilGone(pid, patience = 30_000) {
+export async function untilGone(pid, patience = PATIENCE) {
   const deadline = Date.now() + patience
   while ((await sandbox.commands.list()).some((process) => process.pid === pid)) {
     if (Date.now() > deadline) throw new Error(`process ${pid} is still listed`)

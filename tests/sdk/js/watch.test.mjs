@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as disk from './disk.mjs'
 import {
-  FileNotFoundError, InvalidArgumentError, TimeoutError, homeFolder, sandbox, scratch,
+  FileNotFoundError, InvalidArgumentError, PATIENCE, TimeoutError, homeFolder, sandbox, scratch,
 } from './sdk.mjs'
 
 const { files } = sandbox
@@ -25,7 +25,7 @@ class Seen {
 
   has(...wanted) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${wanted} in ${this.texts()}`)), 30_000)
+      const timer = setTimeout(() => reject(new Error(`no ${wanted} in ${this.texts()}`)), PATIENCE)
       this.#check = () => {
         const texts = new Set(this.texts())
         if (!wanted.every((text) => texts.has(text))) return

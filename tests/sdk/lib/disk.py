@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "raw"))
 
 import rpc  # noqa: E402
+import wire  # noqa: E402
 
 AGENT = os.environ.get("SDK_AGENT")
+PATIENCE = 180 if AGENT else 30  # that machine may be an emulated one
+wire.PATIENCE = PATIENCE
 
 
 def sh(script, *words):

@@ -11,8 +11,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(__file__)), "lib"))
 
 import disk  # noqa: E402
 import flavors  # noqa: E402
-
-PATIENCE = 30
+from disk import PATIENCE  # noqa: E402
 
 
 @pytest_asyncio.fixture(params=["sync", "async"])
