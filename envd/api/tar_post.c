@@ -139,7 +139,11 @@ run_slice(struct job *job)
 {
     struct tar_post *p = tar_post_of(job);
 
-    (void)extract_slice(p, &p->st);
+    if (extract_slice(p, &p->st) == 0)
+        return;
+    /* Before the answer: who is told of the failure finds no half file. */
+    tar_extract_done(&p->tar);
+    p->tar = TAR_EXTRACT_INIT;
 }
 
 /* A file that is unfinished vanishes. */
