@@ -139,9 +139,16 @@ run_slice(struct job *job)
 {
     struct tar_post *p = tar_post_of(job);
 
-    if (caller_enter(&p->request.caller, &p->st) == 0)
-        (void)extract_slice(p, &p->st);
+    int r = caller_enter(&p->request.caller, &p->st);
+
+    if (r == 0)
+        r = extract_slice(p, &p->st);
     caller_judge(&p->st);
+    if (r < 0) {
+        /* Before the answer: who is told of it finds no half file. */
+        tar_extract_done(&p->tar);
+        p->tar = TAR_EXTRACT_INIT;
+    }
     caller_leave();
 }
 

@@ -12,12 +12,15 @@ import shutil
 import tarfile
 import tempfile
 
-import pytest
-import schemathesis
-import yaml
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
+# Nothing is to be left beside the tests.
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.environ["SDK_SCRATCH"]
+
+import pytest  # noqa: E402
+import schemathesis  # noqa: E402
+import yaml  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+from schemathesis.checks import not_a_server_error  # noqa: E402
+from schemathesis.specs.openapi.checks import (  # noqa: E402
     content_type_conformance, response_headers_conformance, response_schema_conformance,
     status_code_conformance)
 

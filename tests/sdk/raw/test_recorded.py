@@ -23,7 +23,7 @@ sys.path.insert(0, HERE)
 import asked  # noqa: E402
 import replay  # noqa: E402
 
-PORT, TOKEN_PORT = 49983, 29985
+PORT, TOKEN_PORT = 29986, 29985  # outside the range of ports that clients get
 TOP = os.path.join(HERE, "..", "..", "..")
 
 
@@ -47,20 +47,22 @@ def test_differences_have_their_row(row):
 
 
 @pytest.fixture(scope="module")
-def with_token(tmp_path_factory):
-    """An agent that knows the token, for all cases about it."""
-    log = tmp_path_factory.mktemp("recorded") / "stderr"
-    made = Agent(os.environ["ENVD_BIN"], shlex.split(os.environ["ENVD_ARGS"]), TOKEN_PORT, log,
-                 bool(os.environ["ENVD_REFERENCE"]))
+def agents(tmp_path_factory):
+    """Two agents that nobody else has asked anything: one of them knows the token."""
+    logs = tmp_path_factory.mktemp("recorded")
+    made = [Agent(os.environ["ENVD_BIN"], shlex.split(os.environ["ENVD_ARGS"]), port,
+                  logs / str(port), bool(os.environ["ENVD_REFERENCE"]))
+            for port in (PORT, TOKEN_PORT)]
     body = json.dumps({"accessToken": asked.TOKEN}).encode()
     assert exchange("POST", "/init", {}, body, TOKEN_PORT).status == 204
-    yield TOKEN_PORT
-    assert made.stop() == []
+    yield
+    assert [agent.stop() for agent in made] == [[], []]
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_answer(name, request, scratch):
-    port = request.getfixturevalue("with_token") if name.startswith("token-") else PORT
+@pytest.mark.usefixtures("agents")
+def test_answer(name, scratch):
+    port = TOKEN_PORT if name.startswith("token-") else PORT
     found = replay.compare(name, replay.run(name, port, scratch), ANSWERS[name])
     declared = {field for field in DECLARED if field.rpartition("#")[0] == name}
     if os.environ["ENVD_REFERENCE"]:
