@@ -12,8 +12,9 @@ PAGES    := envd.8 envd.conf.5
 COMPLETE := bash zsh fish
 
 # The time that stands in what is built.
-SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),\
-    $(shell stat -c %Y LICENSE))
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(or $(shell git log -1 --format=%ct 2>/dev/null),$(shell stat -c %Y LICENSE))
+endif
 export SOURCE_DATE_EPOCH
 
 options_as = awk -v form=$(1) -f packaging/options-as packaging/options
