@@ -52,6 +52,7 @@ static const struct rest_route rest_routes[] = {
     {"/files/attributes", "POST", api_files_attributes, HTTP_POST, false},
     {"/files/copy", "POST", api_files_copy, HTTP_POST, false},
     {"/files/tar", "GET", api_tar_get, HTTP_GET, false},
+    {"/files/tar", "HEAD", api_tar_get, HTTP_HEAD, false},
     {"/files/tar", "POST", api_tar_post, HTTP_POST, false},
 };
 
