@@ -79,7 +79,7 @@
     X(UPLOAD_NAMES_BYTES, 4 * 1024 * 1024, "bytes",                            \
       "their names, which are its answer")                                     \
     X(COMPOSE_SOURCES, 16384, "files", "of one compose (400)")                 \
-    X(TAR_NAME_BYTES, 4096, "bytes", "a name or link target in an archive")     \
+    X(TAR_NAME_BYTES, 4096, "bytes", "a name or link target in an archive")    \
     X(TAR_PAX_BYTES, 256 * 1024, "bytes", "an extended header in an archive")  \
     X(TAR_LINKS_BYTES, 16 * 1024 * 1024, "bytes",                              \
       "names of files with several, to pack one; what is more is packed "      \

@@ -21,8 +21,9 @@ int tree_make_missing(const char *path, uid_t uid, gid_t gid, size_t *ret_first,
                       struct status *st);
 
 /*
- * Make a failure of tree_make_missing() or tree_ensure_dirs() the caller's fault
- * (invalid_argument) when it is: the path leads through a file, or can be none.
+ * Make a failure of tree_make_missing() or tree_ensure_dirs() the caller's
+ * fault (invalid_argument) when it is: the path leads through a file, or can be
+ * none.
  */
 void tree_blame_path(struct status *st);
 

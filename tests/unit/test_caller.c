@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "filesystem/caller.h"
+#include "filesystem/reader.h"
 #include "filesystem/transfer.h"
 #include "filesystem/tree.h"
 

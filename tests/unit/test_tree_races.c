@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "base/scope.h"
+#include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/tree_copying.h"
 
@@ -125,6 +126,19 @@ test_removal_stays_inside(void **state)
     }
 }
 
+/* Copy a name in a directory to `copy` beside it. */
+static int
+copy_at(int dir_fd, const char *name)
+{
+    char from_name[8];
+    char to_name[] = "copy";
+    const struct place from = {dir_fd, from_name};
+    const struct place to = {dir_fd, to_name};
+
+    (void)snprintf(from_name, sizeof(from_name), "%s", name);
+    return tree_copy_at(&from, &to, NULL, &never);
+}
+
 static void
 test_copy_stays_inside(void **state)
 {
@@ -138,7 +152,7 @@ test_copy_stays_inside(void **state)
     for (int i = 0; i < 100; i++) {
         struct status st = {0};
 
-        (void)tree_copy_at(fd, "t", fd, "copy", &never);
+        (void)copy_at(fd, "t");
         assert_false(scratch_has("copy/sub/deep/alien") &&
                      !scratch_has("copy/sub/deep/mine") &&
                      readlink(scratch("copy/sub"), (char[1]){0}, 1) < 0);
@@ -192,7 +206,7 @@ go_deep(void *arg)
     (void)arg;
     if (tree_list(scratch("."), UINT32_MAX, &scratch_names, &c.visitor, &never,
                   &st) == 0 &&
-        c.count == DEPTH && tree_copy_at(fd, "d", fd, "copy", &never) == 0 &&
+        c.count == DEPTH && copy_at(fd, "d") == 0 &&
         tree_remove(scratch("d"), &never, &st) == 0)
         arg = NULL;
     (void)close(fd);
