@@ -152,7 +152,7 @@ lint: $(GEN_H)
 deps:
 	packaging/deps build
 deps-test:
-	packaging/deps build test
+	packaging/deps build test rootfs vm
 
 run: deps
 	$(MAKE) BUILD=release all
