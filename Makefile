@@ -167,7 +167,7 @@ lint: $(GEN_H)
 deps:
 	packaging/deps build
 deps-test:
-	packaging/deps build test package
+	packaging/deps build test package rootfs vm
 
 run: deps
 	$(MAKE) BUILD=release all

@@ -10,6 +10,8 @@ import watching
 CYCLES = 10
 WATCHED = "/tmp/watched"
 COUNT = f"n=0; while :; do n=$((n+1)); : >{WATCHED}/$n; echo $n; sleep 0.02; done"
+COUNTS_ON = (f"count() {{ ls {WATCHED} | wc -l; }}; begun=$(count); "
+             "until [ $(count) -gt $((begun+5)) ]; do sleep 0.02; done")
 
 
 def test_ten_times_in_a_row(own_debian, figure):
@@ -37,6 +39,7 @@ def test_ten_times_in_a_row(own_debian, figure):
 
         assert guest.agent_pid() == agent
         assert sorted(rpc.pids()) == listed
+        guest.sh(COUNTS_ON)  # while nobody listens
         for followed in (counter, shell):
             followed.reconnect()
         before = len(shell.received)
