@@ -4,7 +4,7 @@ resume it in a new process.
 The guest has one disk, one network card (10.0.2.15, no way out) and a serial
 console that is written to a file.  The agent's port, and SERVER_PORT for what a
 test serves there, are ports of the host, too.  A sandbox has the addresses that
-its host gives it instead, and the services there: tests/vm/host.
+its host gives it instead, and the services there: tests/vm/host, tests/vm/nfs.
 """
 
 import ctypes
@@ -28,8 +28,8 @@ END_LIMIT = 120
 PROBE_LIMIT = 15
 PR_SET_PDEATHSIG = 1
 COMMAND_LINE = "console=ttyS0 quiet loglevel=1 panic=-1 random.trust_cpu=on"
-GUEST, GATEWAY, METADATA, COLLECTOR = (
-    "169.254.0.21", "169.254.0.22", "169.254.169.254", "169.254.169.253")
+GUEST, GATEWAY = "169.254.0.21", "169.254.0.22"
+METADATA, COLLECTOR, EXPORTER = "169.254.169.254", "169.254.169.253", "169.254.169.252"
 SANDBOX_LINE = f"sandbox ip={GUEST}::{GATEWAY}:255.255.0.0:instance:eth0:off"
 
 
@@ -113,7 +113,9 @@ class Machine:
         self._process = self._qmp = None
         self.started = 0.0
         subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
+        self.exported = os.path.join(folder, "exported")
         if sandbox:
+            os.mkdir(self.exported)
             self.put("/etc/envd.conf", "")
 
     def put(self, path, text):
@@ -145,7 +147,7 @@ class Machine:
     def twin(self, folder, number):
         """Another machine with copies of this paused one's disk and memory."""
         other = Machine(folder, self.disk, self._memory, number=number)
-        other.sandbox = self.sandbox
+        other.sandbox, other.exported = self.sandbox, self.exported
         subprocess.run(["cp", "--sparse=always", self.memory_file, other.memory_file], check=True)
         return other
 
@@ -154,10 +156,11 @@ class Machine:
             guest, more = "10.0.2.15", ""
         else:
             guest = GUEST
-            program = f"cmd:{os.path.join(TOP, 'tests', 'vm', 'host')} {self.folder}"
-            more = (f",net=169.254.0.0/16,host={GATEWAY},dns=169.254.0.23,"
-                    f"dhcpstart=169.254.0.100,guestfwd=tcp:{METADATA}:80-{program},"
-                    f"guestfwd=tcp:{COLLECTOR}:80-{program}")
+            here = os.path.join(TOP, "tests", "vm")
+            more = (f",net=169.254.0.0/16,host={GATEWAY},dns=169.254.0.23,dhcpstart=169.254.0.100"
+                    f",guestfwd=tcp:{METADATA}:80-cmd:{here}/host {self.folder}"
+                    f",guestfwd=tcp:{COLLECTOR}:80-cmd:{here}/host {self.folder}"
+                    f",guestfwd=tcp:{EXPORTER}:2049-cmd:{here}/nfs {self.exported}")
         return (f"user,id=net,restrict=on,ipv6=off{more},"
                 f"hostfwd=tcp:127.0.0.1:{self.port}-{guest}:49983,"
                 f"hostfwd=tcp:127.0.0.1:{self.server_port}-{guest}:{SERVER_PORT}")
