@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/init.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -177,6 +178,7 @@ envd_new(const struct envd_options *options)
     e->processes = process_table_new(e->loop, &e->options.process);
     e->watches = watch_hub_new(e->loop, e->workers);
     e->polled = polled_table_new();
+    e->init = init_service_new(e, NULL);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     if (e->workers == NULL || e->token == NULL) {
@@ -249,6 +251,7 @@ envd_free(struct envd *e)
     /* Connections first: their calls hold readers, inputs and jobs. */
     http_server_close(e->http);
     loop_run_deferred(e->loop);
+    init_service_close(e->init);
     polled_table_free(e->polled);
     worker_pool_free(e->workers);
     process_table_free(e->processes);
@@ -256,6 +259,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     watch_hub_free(e->watches);
     http_server_free(e->http);
+    init_service_free(e->init);
     cpu_sampler_free(e->cpu);
     guest_settings_free(e->settings);
     access_token_free(e->token);

@@ -13,16 +13,25 @@
 #include "process/process.h"
 
 struct access_token;
+struct ca_bundle;
 struct cgroups;
 struct cpu_sampler;
+struct freezer;
 struct guest_settings;
+struct hooks;
+struct hosts;
 struct http_exchange;
 struct http_server;
+struct init_service;
+struct log_exporter;
 struct loop;
 struct mime_types;
+struct mmds;
 struct polled_table;
+struct ports;
 struct service;
 struct user_db;
+struct volumes;
 struct watch_hub;
 struct worker_pool;
 
@@ -63,6 +72,16 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
+    struct init_service *init;
+    /* Parts that POST /init goes to; each may be missing. */
+    struct ca_bundle *ca;
+    struct volumes *volumes;
+    struct hosts *hosts;
+    struct hooks *hooks;
+    struct freezer *freezer;
+    struct mmds *mmds;             /* NULL with -isnotfc */
+    struct log_exporter *exporter; /* as well */
+    struct ports *ports;
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */

@@ -117,6 +117,12 @@
     X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \
+    X(INIT_WORKS, 64, "requests",                                              \
+      "to POST /init that want different things at once; beyond: cut")         \
+    X(INIT_BODIES_BYTES, 16 * 1024 * 1024, "bytes",                            \
+      "bodies of POST /init that wait; beyond: cut")                           \
+    X(INIT_HOLD_MS, 10 * 1000, "ms",                                           \
+      "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")

@@ -102,7 +102,8 @@ access_hash_matches(struct str hash, struct str token)
         SHA512Update(&ctx, (const uint8_t *)token.data, token.len);
     SHA512Final(digest, &ctx);
     for (size_t i = 0; i < sizeof(digest); i++) {
-        difference |= (unsigned char)(hash.data[2 * i] ^ digits[digest[i] >> 4]);
+        difference |=
+            (unsigned char)(hash.data[2 * i] ^ digits[digest[i] >> 4]);
         difference |=
             (unsigned char)(hash.data[2 * i + 1] ^ digits[digest[i] & 15]);
     }
