@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api/api.h"
+#include "api/init.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -160,15 +161,55 @@ has_own_auth(const struct http_request *r)
     return false;
 }
 
+/* Whether it says nothing of the sandbox, or is to bring the token. */
+static bool
+needs_no_token(const struct http_request *r)
+{
+    return str_eq(r->path, "/health") ||
+           (str_eq(r->path, "/init") && r->method == HTTP_POST);
+}
+
+/*
+ * The token is only in our memory, and gone with it.  Until the host sets it
+ * again, the one whose hash the metadata service has is the token; nobody is
+ * let in as long as a service that is known to be there has not said.
+ */
+static bool
+passes_hash(struct envd *e, struct http_exchange *x)
+{
+    struct str token = http_header(x, "X-Access-Token");
+    const struct mmds_document *d;
+    struct str hash;
+
+    if (e->mmds == NULL || init_was_done(e->init) ||
+        needs_no_token(http_request(x)))
+        return true;
+    d = mmds_document(e->mmds);
+    if (d == NULL)
+        return !mmds_answered_before(e->mmds);
+    hash = str_from(d->access_token_hash);
+    if (hash.len == 0 || access_hash_matches(hash, (struct str){0}))
+        return true;
+    return token.len > 0 && access_hash_matches(hash, token) &&
+           access_token_set(e->token, token) == 0;
+}
+
+static bool
+passes_token(struct envd *e, struct http_exchange *x)
+{
+    if (!access_token_is_set(e->token))
+        return passes_hash(e, x);
+    return has_own_auth(http_request(x)) ||
+           access_token_equals(e->token, http_header(x, "X-Access-Token"));
+}
+
 /* Returns true when the request was refused. */
 static bool
 token_gate(struct envd *e, struct http_exchange *x)
 {
     struct log_line line;
 
-    if (!access_token_is_set(e->token) || has_own_auth(http_request(x)))
-        return false;
-    if (access_token_equals(e->token, http_header(x, "X-Access-Token")))
+    if (passes_token(e, x))
         return false;
     if (log_begin(&line, LOG_LEVEL_ERROR, "envd"))
         log_end(&line, "Trying to access secured envd without correct access "
