@@ -74,7 +74,7 @@ hosts_map(const char *path, const char *name, const char *addr)
 
 struct hosts_change {
     struct job job;
-    STAILQ_ENTRY(hosts_change) link;
+    TAILQ_ENTRY(hosts_change) link;
     struct hosts *hosts;
     hosts_cb cb;
     void *ctx;
@@ -83,7 +83,7 @@ struct hosts_change {
     char *addr;
 };
 
-STAILQ_HEAD(hosts_changes, hosts_change);
+TAILQ_HEAD(hosts_changes, hosts_change);
 
 struct hosts {
     struct worker_pool *pool;
@@ -125,21 +125,21 @@ change_run(struct job *job)
 static void
 hosts_next(struct hosts *h)
 {
-    struct hosts_changes ended = STAILQ_HEAD_INITIALIZER(ended);
+    struct hosts_changes ended = TAILQ_HEAD_INITIALIZER(ended);
     struct hosts_change *c;
     int r = -ECANCELED;
 
-    STAILQ_CONCAT(&ended, &h->waiting);
+    TAILQ_CONCAT(&ended, &h->waiting, link);
     h->waiting_count = 0;
-    c = STAILQ_LAST(&ended, hosts_change, link);
+    c = TAILQ_LAST(&ended, hosts_changes);
     if (c != NULL) {
-        STAILQ_REMOVE(&ended, c, hosts_change, link);
+        TAILQ_REMOVE(&ended, c, link);
         h->busy = worker_submit(h->pool, &c->job) == 0;
         if (!h->busy)
             change_end(c, -EAGAIN);
     }
-    while ((c = STAILQ_FIRST(&ended)) != NULL) {
-        STAILQ_REMOVE_HEAD(&ended, link);
+    while ((c = TAILQ_FIRST(&ended)) != NULL) {
+        TAILQ_REMOVE(&ended, c, link);
         change_end(c, r);
     }
 }
@@ -163,7 +163,7 @@ hosts_new(struct worker_pool *pool, const char *path)
 
     h->pool = pool;
     h->path = xstrdup(path != NULL ? path : HOSTS_FILE);
-    STAILQ_INIT(&h->waiting);
+    TAILQ_INIT(&h->waiting);
     return h;
 }
 
@@ -174,8 +174,8 @@ hosts_free(struct hosts *h)
 
     if (h == NULL)
         return;
-    while ((c = STAILQ_FIRST(&h->waiting)) != NULL) {
-        STAILQ_REMOVE_HEAD(&h->waiting, link);
+    while ((c = TAILQ_FIRST(&h->waiting)) != NULL) {
+        TAILQ_REMOVE(&h->waiting, c, link);
         change_free(c);
     }
     free(h->path);
@@ -201,7 +201,7 @@ hosts_set_event_address(struct hosts *h, const char *addr, hosts_cb cb,
     c->addr = xstrdup(addr);
     c->job.path = c->path;
     if (h->busy) {
-        STAILQ_INSERT_TAIL(&h->waiting, c, link);
+        TAILQ_INSERT_TAIL(&h->waiting, c, link);
         h->waiting_count++;
         return 0;
     }
