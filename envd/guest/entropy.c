@@ -115,18 +115,14 @@ hardware_random(uint64_t words[HARDWARE_WORDS])
 static int
 add_credited(int fd, const uint64_t words[HARDWARE_WORDS])
 {
-    struct {
-        struct rand_pool_info info;
-        uint32_t words[2 * HARDWARE_WORDS];
-    } pool = {
-        .info = {.entropy_count = HARDWARE_WORDS * 64,
-                 .buf_size = HARDWARE_WORDS * 8},
-    };
+    /* struct rand_pool_info: bits of entropy, bytes that follow. */
+    uint32_t pool[2 + 2 * HARDWARE_WORDS] = {HARDWARE_WORDS * 64,
+                                             HARDWARE_WORDS * 8};
     int r;
 
-    memcpy(pool.words, words, sizeof(pool.words));
-    r = ioctl(fd, RNDADDENTROPY, &pool) < 0 ? -errno : 0;
-    explicit_bzero(&pool, sizeof(pool));
+    memcpy(pool + 2, words, HARDWARE_WORDS * sizeof(*words));
+    r = ioctl(fd, RNDADDENTROPY, pool) < 0 ? -errno : 0;
+    explicit_bzero(pool, sizeof(pool));
     return r;
 }
 
