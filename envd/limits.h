@@ -125,6 +125,18 @@
       "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
+    X(HOSTS_BYTES, 8 * 1024 * 1024, "bytes",                                   \
+      "/etc/hosts; a larger one is "                                           \
+      "left alone")                                                            \
+    X(HOSTS_CHANGES, 64, "changes", "waiting for their turn")                  \
+    X(CA_BUNDLE_BYTES, 32 * 1024 * 1024, "bytes",                              \
+      "the trust store; a larger one is appended to, and never tidied")        \
+    X(CA_BLOCKS, 256, "certificates", "of one caBundle (400)")                 \
+    X(CA_RETIRED, 1024, "certificates", "to be removed, while that fails")     \
+    X(VOLUMES, 64, "volumes", "of one /init (400)")                            \
+    X(VOLUMES_LEDGER, 1024, "volumes", "known to be mounted")                  \
+    X(HOOKS, 64, "programs", "of one event; the first by name")                \
+    X(HELPER_OUTPUT_BYTES, 4096, "bytes", "kept of what a helper writes")      \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

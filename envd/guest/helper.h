@@ -65,8 +65,8 @@ struct helper {
 };
 
 /*
- * Start it.  At the end, or after `budget_ms`, all of its process group is
- * killed.
+ * Start it, with PATH and LC_ALL as its environment.  At the end, or after
+ * `budget_ms`, all of its process group is killed.
  *
  * done  on the loop, never from inside; may start it again or free it
  *

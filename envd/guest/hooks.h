@@ -43,8 +43,8 @@ void hooks_free(struct hooks *h);
 
 /*
  * Run the programs of one event, one after the other; their process groups are
- * killed at their end.  Each is given the event as its argument and as
- * E2B_HOOK, and PATH; its output is dropped.  Events take turns, and the times
+ * killed at their end.  Each is given the event as its argument; its output is
+ * dropped.  Events take turns, and the times
  * begin with the turn.
  *
  * event  "pre-freeze", "post-thaw" or "post-resume"; static

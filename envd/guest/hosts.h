@@ -27,19 +27,19 @@ struct worker_pool;
 int hosts_edit(struct str text, const char *name, const char *addr,
                struct buf *out);
 
-/* Whether `addr` is an address that hosts_edit() takes: 4, 6, or 0. */
+/* The family of an address that hosts_edit() takes: 4 or 6; 0 for others. */
 int hosts_family(const char *addr);
 
 /*
  * hosts_edit() on a file: a temporary beside it is renamed into place, with its
- * mode and owner; where it cannot be replaced, as a mount point or a link, it
- * is written in place.  A missing file is made (0644).
+ * mode and owner; where it cannot be replaced, as a mount point, it is written
+ * in place.  Links that root made are followed.  A missing file is made (0644).
  *
  * Returns 1 when it was changed, 0, or -errno.  Context: worker.
  */
 int hosts_map(const char *path, const char *name, const char *addr);
 
-/* r  what hosts_map() returned, or -EAGAIN, -ECANCELED */
+/* r  what hosts_map() returned; -EAGAIN: no worker; -ECANCELED: not done */
 typedef void (*hosts_cb)(void *ctx, int r);
 
 /* path  NULL: HOSTS_FILE.  All borrowed. */
@@ -56,7 +56,8 @@ void hosts_free(struct hosts *h);
  *
  * cb  on the loop, never from inside; NULL: nobody wants to know
  *
- * Returns 0, or -EINVAL (cb is then not called) when `addr` is no address.
+ * Returns 0, -EINVAL when `addr` is no address, -EAGAIN when too much waits; on
+ * failure cb is not called.
  */
 int hosts_set_event_address(struct hosts *h, const char *addr, hosts_cb cb,
                             void *ctx);
