@@ -18,8 +18,10 @@ struct cpu_sampler;
 struct guest_settings;
 struct http_exchange;
 struct http_server;
+struct log_exporter;
 struct loop;
 struct mime_types;
+struct mmds;
 struct polled_table;
 struct service;
 struct user_db;
@@ -39,6 +41,7 @@ struct envd_options {
     bool verbose;                 /* -verbose: log lines on stdout */
     uint16_t port;                /* -port */
     const char *cgroup_root;      /* -cgroup-root */
+    const char *mmds_address;     /* -mmds-address */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
@@ -62,6 +65,8 @@ struct envd {
     struct user_db *users;
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
+    struct mmds *mmds;               /* NULL with -isnotfc, as the next one */
+    struct log_exporter *exporter;   /* of log lines, to the host */
     struct cpu_sampler *cpu;
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "envd.h"
 #include "guest/config.h"
+#include "guest/mmds.h"
 #include "init/init.h"
 #include "limits.h"
 #include "watch/watch.h"
@@ -96,6 +97,8 @@ static const struct flag flags[] = {
     FLAG("linger-ms", FLAG_MS, envd.process.linger_ms, .min = -1,
          .help = "wait for output of the background after an exit; -1: for "
                  "ever (default 100)"),
+    FLAG("mmds-address", FLAG_STRING, envd.mmds_address,
+         .help = "address of the metadata service (default " MMDS_ADDRESS ")"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
     FLAG("pid-file", FLAG_STRING, envd.pid_file,
