@@ -23,7 +23,9 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/log_export.h"
 #include "guest/metrics.h"
+#include "guest/mmds.h"
 #include "guest/service.h"
 #include "guest/settings.h"
 #include "http/mime_types.h"
@@ -124,6 +126,7 @@ envd_options_init(struct envd_options *o)
     *o = (struct envd_options){
         .port = 49983,
         .cgroup_root = "/sys/fs/cgroup",
+        .mmds_address = MMDS_ADDRESS,
         .replay = PROCESS_REPLAY_RESUME,
         .process =
             {
@@ -158,6 +161,9 @@ envd_new(const struct envd_options *options)
         free(e);
         return NULL;
     }
+    /* From here on no line is lost. */
+    if (!options->not_firecracker)
+        e->exporter = log_exporter_new(e->loop);
     e->service = service_new(e->loop);
     e->http = http_server_new(e->loop, api_dispatch, e);
     e->rpc = (struct rpc_server){
@@ -186,10 +192,12 @@ envd_new(const struct envd_options *options)
         envd_free(e);
         return NULL;
     }
-    if (listen_on(e) < 0) {
+    if (listen_on(e) < 0 || api_mmds_init(e) < 0) {
         envd_free(e);
         return NULL;
     }
+    if (e->mmds != NULL)
+        mmds_poll(e->mmds, -1);
     return e;
 }
 
@@ -254,6 +262,7 @@ envd_free(struct envd *e)
     init_service_close(e->init);
     polled_table_free(e->polled);
     worker_pool_free(e->workers);
+    mmds_free(e->mmds);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
@@ -265,6 +274,7 @@ envd_free(struct envd *e)
     access_token_free(e->token);
     user_db_free(e->users);
     service_free(e->service);
+    log_exporter_free(e->exporter);
     mime_types_free(e->types);
     loop_free(e->loop);
     free(e);

@@ -48,6 +48,7 @@ struct envd_options {
     bool verbose;                 /* -verbose: log lines on stdout */
     uint16_t port;                /* -port */
     const char *cgroup_root;      /* -cgroup-root */
+    const char *mmds_address;     /* -mmds-address */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
@@ -71,6 +72,8 @@ struct envd {
     struct user_db *users;
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
+    struct mmds *mmds;               /* NULL with -isnotfc, as the next one */
+    struct log_exporter *exporter;   /* of log lines, to the host */
     struct cpu_sampler *cpu;
     struct init_service *init;
     /* Parts that POST /init goes to; each may be missing. */
@@ -79,8 +82,6 @@ struct envd {
     struct hosts *hosts;
     struct hooks *hooks;
     struct freezer *freezer;
-    struct mmds *mmds;             /* NULL with -isnotfc */
-    struct log_exporter *exporter; /* as well */
     struct ports *ports;
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */

@@ -138,6 +138,20 @@
     X(HOOKS, 64, "programs", "of one event; the first by name")                \
     X(HELPER_OUTPUT_BYTES, 4096, "bytes", "kept of what a helper writes")      \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
+    X(MMDS_TOKEN_BYTES, 1024, "bytes", "a token of the metadata service")      \
+    X(MMDS_DOCUMENT_BYTES, 64 * 1024, "bytes", "its document")                 \
+    X(MMDS_VALUE_BYTES, 2048, "bytes", "one value that is taken out of that")  \
+    X(MMDS_LOOKUP_MS, 1000, "ms", "one lookup there, both requests")           \
+    X(MMDS_POLL_MS, 60 * 1000, "ms", "looking it up again after an /init")     \
+    X(MMDS_HEAL_MS, 10 * 1000, "ms", "between repairs of the way to it")       \
+    X(HTTP_ANSWER_HEAD_BYTES, 16 * 1024, "bytes",                              \
+      "status and headers of an answer to a request of our own")               \
+    X(LOG_LINE_BYTES, 192 * 1024, "bytes", "a line to ship; longer: dropped")  \
+    X(LOG_EARLY_BYTES, 256 * 1024, "bytes",                                    \
+      "lines to ship, before it is known where; the oldest are dropped")       \
+    X(LOG_EXPORT_BYTES, 8 * 1024 * 1024, "bytes",                              \
+      "lines to ship; the oldest are dropped")                                 \
+    X(LOG_POST_MS, 10 * 1000, "ms", "shipping one line")
 
 enum limits {
 #define X(name, value, unit, what) LIMIT_##name = (value),

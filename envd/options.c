@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "guest/mmds.h"
 
 #define AT(field) offsetof(struct command_line, field)
 
@@ -40,6 +41,8 @@ const struct flag option_flags[] = {
     FLAG("linger-ms", FLAG_MS, envd.process.linger_ms, .min = -1,
          .help = "wait for output of the background after an exit; -1: for "
                  "ever (default 100)"),
+    FLAG("mmds-address", FLAG_STRING, envd.mmds_address,
+         .help = "address of the metadata service (default " MMDS_ADDRESS ")"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
     FLAG("pid-file", FLAG_STRING, envd.pid_file,

@@ -22,9 +22,8 @@
 #include "guest/hooks.h"
 #include "guest/log_export.h"
 #include "guest/ports.h"
+#include "guest/run_files.h"
 #include "http/server.h"
-
-#define RUN_DIR "/run/e2b"
 
 /* No two lives of one memory are to draw the same random numbers. */
 static void

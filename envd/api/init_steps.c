@@ -19,9 +19,8 @@
 #include "guest/ports.h"
 #include "guest/settings.h"
 #include "guest/volumes.h"
+#include "limits.h"
 #include "security/access.h"
-
-#define POLL_WINDOW_MS (60 * 1000)
 
 #define CA_FAILED      "failed to install CA bundle: "
 #define VOLUMES_FAILED "failed to setup NFS volumes: "
@@ -334,7 +333,7 @@ succeeded(struct init_work *w)
     struct envd *e = w->service->envd;
 
     if (e->mmds != NULL)
-        mmds_poll(e->mmds, POLL_WINDOW_MS);
+        mmds_poll(e->mmds, LIMIT_MMDS_POLL_MS);
     if (e->ports != NULL)
         ports_look_anew(e->ports);
 }

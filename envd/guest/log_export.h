@@ -49,6 +49,8 @@ void log_exporter_flush(struct log_exporter *x, int64_t budget_ms,
 /*
  * Another life of the sandbox begins (a new lifecycle id): lines of the one
  * before would be refused and are dropped; the connection has died with it.
+ * Lines from now on are kept, as at the beginning, until
+ * log_exporter_target() says again, or anew, whose they are.
  */
 void log_exporter_drop(struct log_exporter *x);
 

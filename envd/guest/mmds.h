@@ -4,7 +4,8 @@
  *
  * One lookup is a PUT for a token and a GET of the document, each on a fresh
  * connection, both within LIMIT_MMDS_LOOKUP_MS.  One runs at a time; whoever
- * asks meanwhile joins it.  What a lookup has found is applied before its
+ * asks meanwhile joins it, or the next one when this one's document may be
+ * older than the question.  What a lookup has found is applied before its
  * waiters hear of it: variables, the run files, the target of the log.  A
  * document without an instance id is handed to the waiters but not applied.
  *
@@ -52,7 +53,14 @@ struct mmds_config {
     mmds_decode *decode;
     struct guest_settings *settings; /* borrowed, as those below */
     struct log_exporter *exporter;   /* may be NULL */
-    struct worker_pool *workers;     /* NULL: run files are written at once */
+    struct worker_pool *workers;     /* NULL: run files are written at once,
+                                        and nothing is mended */
+
+    /*
+     * Mend the way to the service, as route_heal(); NULL: nobody can.
+     * Context: worker.
+     */
+    int (*heal)(const struct sockaddr_in *address);
 };
 
 /*
@@ -70,6 +78,8 @@ void mmds_free(struct mmds *m);
 /* Read `ADDRESS:PORT`, an IPv4 address.  Returns 0 or -EINVAL. */
 int mmds_parse_address(const char *text, struct sockaddr_in *ret);
 
+TAILQ_HEAD(mmds_waiters, mmds_lookup);
+
 /* Somebody who waits for a lookup; embed it, zero-initialised. */
 struct mmds_lookup {
     TAILQ_ENTRY(mmds_lookup) link;
@@ -84,11 +94,12 @@ struct mmds_lookup {
     /*
      * Before a failure is reported, mend the way to the service (against
      * redirections that the guest has set up; at most once in 10 s) and look
-     * it up once more.
+     * it up once more.  Cleared when that is done.
      */
     bool heal;
 
-    bool waiting; /* the client's: between mmds_lookup() and done */
+    bool waiting; /* between mmds_lookup() and `done`; to be read only */
+    struct mmds_waiters *queue;
 };
 
 /* Join the lookup that runs, or begin one.  `done` is never called inside. */
