@@ -53,7 +53,6 @@
       "of ended commands in which something lives on")                         \
     X(FREEZE_CGROUPS, 512, "cgroups", "looked at by a freeze, by default")     \
     X(FREEZE_TREE, 8192, "cgroups", "looked at by a thaw, and by a freeze")    \
-    X(FREEZE_RECORD, 8192, "cgroups", "frozen by the guest, and left so")      \
     X(FREEZE_WAIT_MS, 60 * 1000, "ms", "a freeze waits for all to stop")       \
     X(FREEZE_WATCHDOG_MS, 600 * 1000, "ms", "until a freeze ends by itself")   \
     X(FREEZE_QUEUE, 256, "requests", "waiting to freeze or thaw (503)")        \

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct cgroup_tree_ops;
+struct cgroup_tree;
 struct freezer;
 struct freezer_wait;
 struct loop;
@@ -91,16 +91,26 @@ struct freezer_stats {
 };
 
 /*
- * root_fd  of a cgroup v2, O_PATH will do; taken over.  -1: none
- * ops      how cgroups are reached; NULL: as files of the kernel
+ * tree  borrowed; for a cgroup v2 of the kernel freezer_open() makes it
  */
 struct freezer *freezer_new(struct loop *loop, struct worker_pool *workers,
-                            int root_fd, const struct cgroup_tree_ops *ops);
+                            const struct cgroup_tree *tree);
 
 /*
- * Free it; before the worker pool.  A job that runs is asked to end and
- * forgotten; no callback is called any more.  NULL is fine.
+ * As freezer_new().
+ *
+ * root_fd  of a cgroup v2, O_PATH will do; taken over.  -1: none
  */
+struct freezer *freezer_open(struct loop *loop, struct worker_pool *workers,
+                             int root_fd);
+
+/*
+ * Begin nothing any more, and call nobody back: before the worker pool is
+ * freed.  What runs is asked to end.  NULL is fine.
+ */
+void freezer_stop(struct freezer *f);
+
+/* Free it; after freezer_stop() and the worker pool.  NULL is fine. */
 void freezer_free(struct freezer *f);
 
 /*
@@ -108,7 +118,8 @@ void freezer_free(struct freezer *f);
  *
  * done  called once, unless it is dropped
  *
- * Returns what freezer_drop() takes, valid until `done`.
+ * Returns what freezer_drop() takes, valid until `done`; NULL when
+ * LIMIT_FREEZE_QUEUE wait already: `done` is not called then.
  */
 struct freezer_wait *
 freezer_freeze(struct freezer *f, const struct freeze_params *params,
@@ -122,7 +133,7 @@ freezer_freeze(struct freezer *f, const struct freeze_params *params,
 void freezer_drop(struct freezer_wait *w);
 
 /*
- * Thaw, when it is this one's turn.
+ * Thaw, when it is this one's turn.  Those that wait together share one.
  *
  * done  called once; may be NULL
  */
@@ -145,7 +156,12 @@ void freezer_audit(struct freezer *f,
  */
 bool freezer_stands(const struct freezer *f);
 
-/* As many as it has had until now. */
 struct freezer_stats freezer_get_stats(const struct freezer *f);
+
+/*
+ * How long a freeze stands before it is ended by the watchdog; LIMIT_FREEZE_
+ * WATCHDOG_MS unless a test asks for less.
+ */
+void freezer_set_window(struct freezer *f, int64_t ms);
 
 #endif

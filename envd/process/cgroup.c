@@ -23,7 +23,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
-#include "process/cgroup_file.h"
+#include "base/cgroup_file.h"
 #include "process/cgroup_linger.h"
 
 /* Names taken by others that are tried before giving up for this time. */

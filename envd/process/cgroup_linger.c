@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "limits.h"
-#include "process/cgroup_file.h"
+#include "base/cgroup_file.h"
 
 /* How often those are looked at that the kernel would not watch. */
 #define RETRY_MS (10 * 1000)

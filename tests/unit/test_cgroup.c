@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 #include "process/cgroup.h"
-#include "process/cgroup_file.h"
+#include "base/cgroup_file.h"
 #include "process/table.h"
 
 static char tmp[] = "/tmp/test_cgroup_XXXXXX";
