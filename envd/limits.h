@@ -51,6 +51,7 @@
       "from an exit to its end while the background holds the output")         \
     X(CGROUP_LINGERING, 8192, "cgroups",                                       \
       "of ended commands in which something lives on")                         \
+    X(STALL_MS, 5 * 1000, "ms", "a turn of the loop, before it is told")       \
     X(WORKER_THREADS, 4, "threads", "for blocking file work, on demand")       \
     X(WORKER_LONG_MS, 100, "ms",                                               \
       "a thread stands still; twice that: a job is long, and not counted")     \
