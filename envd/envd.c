@@ -97,7 +97,7 @@ take_sockets(struct envd *e)
                 service_forget(e->service, STORED_SOCKET);
             continue;
         }
-        if (http_server_listen_fd(e->http, fd) == 0)
+        if (http_server_listen_fd(e->http, fd, NULL) == 0)
             ours = ours || port == e->options.port;
     }
     return ours;

@@ -56,6 +56,7 @@
     X(FREEZE_WAIT_MS, 60 * 1000, "ms", "a freeze waits for all to stop")       \
     X(FREEZE_WATCHDOG_MS, 600 * 1000, "ms", "until a freeze ends by itself")   \
     X(FREEZE_QUEUE, 256, "requests", "waiting to freeze or thaw (503)")        \
+    X(STALL_MS, 5 * 1000, "ms", "a turn of the loop, before it is told")       \
     X(WORKER_THREADS, 4, "threads", "for blocking file work, on demand")       \
     X(WORKER_LONG_MS, 100, "ms",                                               \
       "a thread stands still; twice that: a job is long, and not counted")     \

@@ -203,6 +203,14 @@ cgroups_close(struct cgroups *g)
     free(g);
 }
 
+int
+cgroups_dup(const struct cgroups *g, enum cgroup_kind kind)
+{
+    if (g == NULL || g->kind_fd[kind] < 0)
+        return -1;
+    return fcntl(g->kind_fd[kind], F_DUPFD_CLOEXEC, 0);
+}
+
 static uint64_t
 kind_oom_kills(const struct cgroups *g, enum cgroup_kind kind)
 {
