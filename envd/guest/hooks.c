@@ -37,6 +37,7 @@ struct hooks_round {
     unsigned int count;
     unsigned int next;
     unsigned int refused; /* found, but not root's alone */
+    int list_error;
     int64_t until_ms;
     struct hooks_result result;
 };
@@ -49,6 +50,7 @@ struct hooks {
     STAILQ_HEAD(, hooks_round) rounds; /* the first one has its turn */
     bool busy;                         /* with the first one */
     struct helper helper;
+    struct loop_timer limit; /* for a disk that does not answer */
     struct loop_deferred begin;
 };
 
@@ -143,8 +145,8 @@ round_list(struct job *job)
     const struct dirent *entry;
     DIR *dir;
 
-    r->result.error = event_open(r->dir, &dir);
-    if (r->result.error < 0)
+    r->list_error = event_open(r->dir, &dir);
+    if (r->list_error < 0)
         return;
     while ((entry = readdir(dir)) != NULL)
         if (is_program_name(entry->d_name))
@@ -194,20 +196,18 @@ round_log(const struct hooks_round *r)
     log_end(&line, "Hooks of %s have run", r->event);
 }
 
+/* The turn of a round is over; it is not freed. */
 static void
 round_end(struct hooks_round *r)
 {
     struct hooks *h = r->hooks;
     hooks_cb cb = r->cb;
     void *ctx = r->ctx;
-    struct hooks_result result;
+    struct hooks_result result = r->result;
 
-    if (r->result.error == -ENOENT)
-        r->result.error = 0;
     round_log(r);
-    result = r->result;
     STAILQ_REMOVE_HEAD(&h->rounds, link);
-    round_free(r);
+    r->hooks = NULL;
     h->busy = false;
     if (!STAILQ_EMPTY(&h->rounds))
         loop_defer(h->loop, &h->begin);
@@ -248,6 +248,7 @@ round_advance(struct hooks_round *r)
     }
     helper_free_output(&h->helper);
     round_end(r);
+    round_free(r);
 }
 
 static void
@@ -255,9 +256,26 @@ round_listed(struct job *job)
 {
     struct hooks_round *r = container_of(job, struct hooks_round, job);
 
+    if (r->hooks == NULL) {
+        round_free(r); /* it had its end before */
+        return;
+    }
+    loop_timer_cancel(&r->hooks->limit);
     if (job_cancelled(job))
-        r->result.error = -ECANCELED;
+        return; /* with the workers gone nobody waits for it */
+    r->result.error = r->list_error == -ENOENT ? 0 : r->list_error;
     round_advance(r);
+}
+
+/* The list is still being made, and frees the round when it is. */
+static void
+on_limit(struct loop_timer *t)
+{
+    struct hooks_round *r =
+        STAILQ_FIRST(&container_of(t, struct hooks, limit)->rounds);
+
+    r->result.error = -ETIMEDOUT;
+    round_end(r);
 }
 
 static void
@@ -275,7 +293,10 @@ on_begin(struct loop_deferred *d)
     if (worker_submit(h->pool, &r->job) < 0) {
         r->result.error = -EAGAIN;
         round_end(r);
+        round_free(r);
+        return;
     }
+    loop_timer_set(&h->limit, HOOKS_ALL_MS);
 }
 
 void
@@ -305,6 +326,7 @@ hooks_new(struct loop *loop, struct worker_pool *pool,
     h->spawner = spawner;
     h->dir = xstrdup(dir != NULL ? dir : HOOKS_DIR);
     h->begin.run = on_begin;
+    loop_timer_init(loop, &h->limit, on_limit);
     STAILQ_INIT(&h->rounds);
     return h;
 }
@@ -319,6 +341,7 @@ hooks_free(struct hooks *h)
     helper_abandon(&h->helper);
     helper_free_output(&h->helper);
     loop_defer_cancel(h->loop, &h->begin);
+    loop_timer_cancel(&h->limit);
     while ((r = STAILQ_FIRST(&h->rounds)) != NULL) {
         STAILQ_REMOVE_HEAD(&h->rounds, link);
         round_free(r);

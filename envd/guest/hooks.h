@@ -26,7 +26,8 @@ struct hooks_result {
     unsigned int failed; /* of those, an exit status other than 0 or killed */
     bool cut;            /* time was over before all were started */
     int error;           /* 0; or -errno: the directory was refused (-EPERM),
-                            not readable, or the workers are busy (-EAGAIN) */
+                            not readable or not read in time (-ETIMEDOUT), or
+                            the workers are busy (-EAGAIN) */
 };
 
 typedef void (*hooks_cb)(void *ctx, const struct hooks_result *result);

@@ -150,10 +150,14 @@ change_done(struct job *job)
     struct hosts_change *c = container_of(job, struct hosts_change, job);
     struct hosts *h = c->hosts;
 
+    if (job_cancelled(job)) {
+        change_free(c); /* with the workers gone nobody waits for it */
+        return;
+    }
+    /* Those that its callback brings wait with the others. */
+    change_end(c, c->result);
     h->busy = false;
-    change_end(c, job_cancelled(job) ? -ECANCELED : c->result);
-    if (!h->busy)
-        hosts_next(h);
+    hosts_next(h);
 }
 
 struct hosts *
