@@ -16,12 +16,14 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/freeze.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/freezer.h"
 #include "guest/metrics.h"
 #include "guest/service.h"
 #include "guest/settings.h"
@@ -31,6 +33,7 @@
 #include "loop/loop.h"
 #include "loop/worker.h"
 #include "process/cgroup.h"
+#include "process/cgroup_mount.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
@@ -171,9 +174,14 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
+    /* Otherwise the machine is not ours, here as well. */
+    if (!options->no_cgroups && !options->not_firecracker)
+        cgroup_mount(options->cgroup_root);
     e->options.process.cgroups = e->cgroups =
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
+    e->freezer = freezer_open(e->loop, e->workers, cgroups_root(e->cgroups));
+    freezer_observe(e->freezer, api_after_thaw, e);
     e->processes = process_table_new(e->loop, &e->options.process);
     e->watches = watch_hub_new(e->loop, e->workers);
     e->polled = polled_table_new();
@@ -250,7 +258,9 @@ envd_free(struct envd *e)
     http_server_close(e->http);
     loop_run_deferred(e->loop);
     polled_table_free(e->polled);
+    freezer_stop(e->freezer);
     worker_pool_free(e->workers);
+    freezer_free(e->freezer);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

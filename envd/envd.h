@@ -15,6 +15,7 @@
 struct access_token;
 struct cgroups;
 struct cpu_sampler;
+struct freezer;
 struct guest_settings;
 struct http_exchange;
 struct http_server;
@@ -56,6 +57,7 @@ struct envd {
     struct http_server *http;
     struct rpc_server rpc;
     struct cgroups *cgroups; /* NULL: commands are not placed */
+    struct freezer *freezer;
     struct process_table *processes;
     struct watch_hub *watches;
     struct polled_table *polled; /* watchers that clients poll */

@@ -45,6 +45,8 @@ static const struct rest_route rest_routes[] = {
     {"/envs", "GET", api_envs, HTTP_GET, false},
     {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
+    {"/freeze", "POST", api_freeze, HTTP_POST, false},
+    {"/unfreeze", "POST", api_unfreeze, HTTP_POST, false},
     {"/files", "GET", api_files_get, HTTP_GET, true},
     {"/files", "HEAD", api_files_get, HTTP_HEAD, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},
