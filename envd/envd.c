@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/freeze.h"
 #include "api/init.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
@@ -23,17 +24,23 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/ca_bundle.h"
+#include "guest/freezer.h"
+#include "guest/hooks.h"
+#include "guest/hosts.h"
 #include "guest/log_export.h"
 #include "guest/metrics.h"
 #include "guest/mmds.h"
 #include "guest/service.h"
 #include "guest/settings.h"
+#include "guest/volumes.h"
 #include "http/mime_types.h"
 #include "http/server.h"
 #include "limits.h"
 #include "loop/loop.h"
 #include "loop/worker.h"
 #include "process/cgroup.h"
+#include "process/cgroup_mount.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
@@ -143,6 +150,30 @@ envd_options_init(struct envd_options *o)
     };
 }
 
+/* POST /init, and what only it goes to. */
+static void
+make_init(struct envd *e)
+{
+    const struct volumes_options volumes = {.spawner = &helper_spawner};
+
+    e->ca = ca_bundle_new(e->loop, e->workers, NULL, NULL);
+    e->volumes = volumes_new(e->loop, e->workers, &volumes);
+    e->hosts = hosts_new(e->workers, NULL);
+    e->hooks = hooks_new(e->loop, e->workers, &helper_spawner, NULL);
+    e->init = init_service_new(e, NULL);
+}
+
+/* When the workers are gone. */
+static void
+free_init(struct envd *e)
+{
+    ca_bundle_free(e->ca);
+    volumes_free(e->volumes);
+    hosts_free(e->hosts);
+    hooks_free(e->hooks);
+    init_service_free(e->init);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
@@ -178,13 +209,18 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
+    /* Otherwise the machine is not ours, here as well. */
+    if (!options->no_cgroups && !options->not_firecracker)
+        cgroup_mount(options->cgroup_root);
     e->options.process.cgroups = e->cgroups =
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
+    e->freezer = freezer_open(e->loop, e->workers, cgroups_root(e->cgroups));
+    freezer_observe(e->freezer, api_after_thaw, e);
     e->processes = process_table_new(e->loop, &e->options.process);
     e->watches = watch_hub_new(e->loop, e->workers);
     e->polled = polled_table_new();
-    e->init = init_service_new(e, NULL);
+    make_init(e);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     if (e->workers == NULL || e->token == NULL) {
@@ -261,14 +297,16 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     init_service_close(e->init);
     polled_table_free(e->polled);
+    freezer_stop(e->freezer);
     worker_pool_free(e->workers);
     mmds_free(e->mmds);
+    free_init(e);
+    freezer_free(e->freezer);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
     watch_hub_free(e->watches);
     http_server_free(e->http);
-    init_service_free(e->init);
     cpu_sampler_free(e->cpu);
     guest_settings_free(e->settings);
     access_token_free(e->token);

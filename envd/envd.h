@@ -66,6 +66,7 @@ struct envd {
     struct http_server *http;
     struct rpc_server rpc;
     struct cgroups *cgroups; /* NULL: commands are not placed */
+    struct freezer *freezer;
     struct process_table *processes;
     struct watch_hub *watches;
     struct polled_table *polled; /* watchers that clients poll */
@@ -81,7 +82,6 @@ struct envd {
     struct volumes *volumes;
     struct hosts *hosts;
     struct hooks *hooks;
-    struct freezer *freezer;
     struct ports *ports;
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */

@@ -41,6 +41,8 @@ void api_metrics(struct envd *e, struct http_exchange *x);
 void api_envs(struct envd *e, struct http_exchange *x);
 void api_init(struct envd *e, struct http_exchange *x);
 void api_upgrade(struct envd *e, struct http_exchange *x);
+void api_freeze(struct envd *e, struct http_exchange *x);
+void api_unfreeze(struct envd *e, struct http_exchange *x);
 void api_files_get(struct envd *e, struct http_exchange *x);
 void api_files_post(struct envd *e, struct http_exchange *x);
 void api_files_compose(struct envd *e, struct http_exchange *x);

@@ -47,6 +47,8 @@ static const struct rest_route rest_routes[] = {
     {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
     {"/upgrade", "POST", api_upgrade, HTTP_POST, false},
+    {"/freeze", "POST", api_freeze, HTTP_POST, false},
+    {"/unfreeze", "POST", api_unfreeze, HTTP_POST, false},
     {"/files", "GET", api_files_get, HTTP_GET, true},
     {"/files", "HEAD", api_files_get, HTTP_HEAD, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},

@@ -68,7 +68,12 @@ freeze_log_thaw(const struct thaw_run *run, bool rescue)
     bool wrong = rescue || r->error != 0;
     struct log_line line;
 
-    if (!log_begin(&line, wrong ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "envd"))
+    /* Each /init thaws; nearly always there is nothing to. */
+    if (!log_begin(&line,
+                   wrong      ? LOG_LEVEL_WARN
+                   : r->stood ? LOG_LEVEL_INFO
+                              : LOG_LEVEL_DEBUG,
+                   "envd"))
         return;
     log_error(&line, r->error);
     log_bool(&line, "stood", r->stood);

@@ -87,6 +87,8 @@ struct freezer {
     uint64_t last_armed;
     int64_t window_ms;
     LIST_HEAD(, audit_wait) audits;
+    void (*observer)(void *ctx, const struct thaw_result *r);
+    void *observer_ctx;
     struct freezer_stats stats;
 };
 
@@ -170,6 +172,8 @@ end_thaw(struct freezer *f, bool rescue)
         watchdog_disarm(f);
     else if (rescue || f->armed == 0)
         watchdog_arm(f);
+    if (f->observer != NULL)
+        f->observer(f->observer_ctx, &run->result);
 }
 
 static void
@@ -304,6 +308,10 @@ freezer_drop(struct freezer_wait *w)
 {
     struct freezer *f = w->f;
 
+    if (w->kind != ASK_FREEZE) {
+        w->thawed = NULL;
+        return;
+    }
     if (f->busy && w == TAILQ_FIRST(&f->queue)) {
         w->dropped = true;
         job_cancel(&f->job);
@@ -313,7 +321,7 @@ freezer_drop(struct freezer_wait *w)
     forget(f, w);
 }
 
-void
+struct freezer_wait *
 freezer_thaw(struct freezer *f,
              void (*done)(void *ctx, const struct thaw_result *r), void *ctx)
 {
@@ -321,6 +329,16 @@ freezer_thaw(struct freezer *f,
 
     w->thawed = done;
     w->ctx = ctx;
+    return w;
+}
+
+void
+freezer_observe(struct freezer *f,
+                void (*thawed)(void *ctx, const struct thaw_result *r),
+                void *ctx)
+{
+    f->observer = thawed;
+    f->observer_ctx = ctx;
 }
 
 /* ---- audits -------------------------------------------------------------- */

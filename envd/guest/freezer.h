@@ -127,19 +127,29 @@ freezer_freeze(struct freezer *f, const struct freeze_params *params,
                void *ctx);
 
 /*
- * The one who asked for a freeze has left: it does not begin if it has not
- * begun, and waits no longer if it has.  `done` is not called.
+ * The one who asked has left: `done` is not called.  A freeze does not begin if
+ * it has not begun, and waits no longer if it has; a thaw is carried out.
  */
 void freezer_drop(struct freezer_wait *w);
 
 /*
  * Thaw, when it is this one's turn.  Those that wait together share one.
  *
- * done  called once; may be NULL
+ * done  called once, unless it is dropped; may be NULL
+ *
+ * Returns what freezer_drop() takes, valid until `done`.
  */
-void freezer_thaw(struct freezer *f,
-                  void (*done)(void *ctx, const struct thaw_result *r),
-                  void *ctx);
+struct freezer_wait *
+freezer_thaw(struct freezer *f,
+             void (*done)(void *ctx, const struct thaw_result *r), void *ctx);
+
+/*
+ * Have `thawed` called at the end of each thaw, the watchdog's too, before the
+ * ones who asked for it are told.  NULL: nobody.
+ */
+void freezer_observe(struct freezer *f,
+                     void (*thawed)(void *ctx, const struct thaw_result *r),
+                     void *ctx);
 
 /*
  * See whether what a hierarchy freeze froze is what is frozen; it does not
