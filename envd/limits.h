@@ -114,6 +114,8 @@
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
+    X(ORIGIN_ADDRESSES, 1024, "addresses",                                     \
+      "of the machine, known to be inside; further ones go by interface")      \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {
