@@ -18,6 +18,7 @@
 #include "api/api.h"
 #include "api/freeze.h"
 #include "api/init.h"
+#include "api/listeners.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -44,11 +45,9 @@
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
+#include "security/origin.h"
 #include "security/user.h"
 #include "watch/watch.h"
-
-/* The name under which the service manager keeps our socket. */
-#define STORED_SOCKET "envd-port"
 
 static const struct rpc_service *const services[] = {
     &process_service,
@@ -80,51 +79,6 @@ prepare_process(void)
     /* Orphans of commands come to us, so that none escapes its kill. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_limits();
-}
-
-/*
- * Listen on what was handed over: sockets of a socket unit, whatever their
- * port, and the one that an earlier agent has left with the service manager.
- * Returns whether our port is among them.
- */
-static bool
-take_sockets(struct envd *e)
-{
-    bool ours = false;
-    const char *name;
-    int fd;
-
-    while ((fd = service_take_socket(e->service, &name)) >= 0) {
-        bool stored = strcmp(name, STORED_SOCKET) == 0;
-        int port = service_socket_port(fd);
-
-        if (port < 0 || (stored && (ours || port != e->options.port))) {
-            fd_close(&fd);
-            if (stored && !ours)
-                service_forget(e->service, STORED_SOCKET);
-            continue;
-        }
-        if (http_server_listen_fd(e->http, fd, NULL) == 0)
-            ours = ours || port == e->options.port;
-    }
-    return ours;
-}
-
-static int
-listen_on(struct envd *e)
-{
-    int r;
-
-    if (take_sockets(e))
-        return 0;
-    r = http_server_listen(e->http, NULL, e->options.port, NULL);
-    if (r < 0)
-        (void)fprintf(stderr, "server stopped: listen tcp 0.0.0.0:%u: %s\n",
-                      e->options.port, errno_text(-r));
-    else
-        /* Between two agents nobody else can take the port, or is refused. */
-        service_store(e->service, http_server_listener(e->http), STORED_SOCKET);
-    return r;
 }
 
 void
@@ -223,12 +177,13 @@ envd_new(const struct envd_options *options)
     make_init(e);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
+    e->origin = origin_new();
     if (e->workers == NULL || e->token == NULL) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
         return NULL;
     }
-    if (listen_on(e) < 0 || api_mmds_init(e) < 0) {
+    if (listeners_open(e) < 0 || api_mmds_init(e) < 0) {
         envd_free(e);
         return NULL;
     }
@@ -277,7 +232,7 @@ envd_run(struct envd *e)
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
     write_pid_file(pid_file);
-    service_ready(e->service, e->options.port);
+    listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
     if (pid_file != NULL)
@@ -292,6 +247,8 @@ envd_free(struct envd *e)
 {
     if (e == NULL)
         return;
+    listeners_close(e);
+    origin_free(e->origin);
     /* Connections first: their calls hold readers, inputs and jobs. */
     http_server_close(e->http);
     loop_run_deferred(e->loop);

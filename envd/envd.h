@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/listeners.h"
 #include "connect/call.h"
 #include "process/process.h"
 
@@ -27,6 +28,7 @@ struct log_exporter;
 struct loop;
 struct mime_types;
 struct mmds;
+struct origin;
 struct polled_table;
 struct ports;
 struct service;
@@ -41,6 +43,13 @@ enum file_access {
     FILE_ACCESS_CALLER, /* nobody's */
 };
 
+/* From where control routes are answered. */
+enum control_from {
+    CONTROL_AUTO,    /* OUTSIDE in Firecracker mode, else ANYONE */
+    CONTROL_ANYONE,  /* from everywhere */
+    CONTROL_OUTSIDE, /* from outside of the machine */
+};
+
 /* What the command line decides. */
 struct envd_options {
     bool not_firecracker;         /* -isnotfc */
@@ -53,6 +62,11 @@ struct envd_options {
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
     enum file_access file_access; /* -file-access */
+    enum control_from control_from; /* -control-from */
+    const char *listen_unix;        /* -listen-unix; NULL: none */
+    uint16_t listen_vsock;          /* -listen-vsock; 0: our port, where there
+                                       is a device and the machine is ours */
+    const char *commit;             /* what it was built from; NULL: unknown */
     struct process_settings process;
 };
 
@@ -64,6 +78,8 @@ struct envd {
     struct loop *loop;
     struct worker_pool *workers;
     struct http_server *http;
+    struct listeners listeners;
+    struct origin *origin;
     struct rpc_server rpc;
     struct cgroups *cgroups; /* NULL: commands are not placed */
     struct freezer *freezer;

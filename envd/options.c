@@ -24,6 +24,11 @@ const struct flag option_flags[] = {
     FLAG("commit", FLAG_BOOL, commit, .help = "print the commit and exit"),
     FLAG("config", FLAG_STRING, config,
          .help = "file of options (default " OPTIONS_FILE ")"),
+    FLAG("control-from", FLAG_WORD, envd.control_from,
+         .help =
+             "who may steer the machine (/init, /freeze ...): auto (outside "
+             "unless -isnotfc), anyone or outside (default auto)",
+         .words = {"auto", "anyone", "outside"}),
     FLAG("dump-config", FLAG_BOOL, dump_config,
          .help = "print options and limits and exit"),
     FLAG("file-access", FLAG_WORD, envd.file_access,
@@ -41,6 +46,12 @@ const struct flag option_flags[] = {
     FLAG("linger-ms", FLAG_MS, envd.process.linger_ms, .min = -1,
          .help = "wait for output of the background after an exit; -1: for "
                  "ever (default 100)"),
+    FLAG("listen-unix", FLAG_STRING, envd.listen_unix,
+         .help = "listen on this UNIX socket too, for root alone"),
+    FLAG("listen-vsock", FLAG_PORT, envd.listen_vsock,
+         .help =
+             "listen on this port of vsock too, for the host alone (default "
+             "0: -port, where Firecracker gives a vsock device)"),
     FLAG("mmds-address", FLAG_STRING, envd.mmds_address,
          .help = "address of the metadata service (default " MMDS_ADDRESS ")"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,

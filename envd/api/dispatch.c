@@ -21,6 +21,7 @@
 #include "http/exchange.h"
 #include "http/query.h"
 #include "security/access.h"
+#include "security/origin.h"
 #include "security/user.h"
 
 #define EXPOSED_HEADERS                                              \
@@ -58,6 +59,12 @@ static const struct rest_route rest_routes[] = {
     {"/files/tar", "GET", api_tar_get, HTTP_GET, false},
     {"/files/tar", "HEAD", api_tar_get, HTTP_HEAD, false},
     {"/files/tar", "POST", api_tar_post, HTTP_POST, false},
+};
+
+/* Paths for whoever runs the machine, not for whoever is in it. */
+static const char *const control_paths[] = {
+    "/collapse", "/freeze",   "/fsfreeze", "/fsthaw",
+    "/init",     "/unfreeze", "/upgrade",
 };
 
 /* Paths whose unknown Basic user is refused, known method or not. */
@@ -324,10 +331,32 @@ api_envd(const struct call *c)
     return call_server_ctx(c);
 }
 
+/* Whether a path is one that the peer is not to know of. */
+static bool
+is_out_of_reach(struct envd *e, struct http_exchange *x)
+{
+    enum control_from from = e->options.control_from;
+    struct str path = http_request(x)->path;
+    struct log_line line;
+    bool control = false;
+
+    if (from == CONTROL_ANYONE ||
+        (from == CONTROL_AUTO && e->options.not_firecracker))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(control_paths); i++)
+        control = control || str_eq(path, control_paths[i]);
+    if (!control || origin_is_outside(e->origin, http_socket(x)))
+        return false;
+    if (log_begin(&line, LOG_LEVEL_WARN, "envd"))
+        log_end(&line, "A control request from inside the machine was refused");
+    return true;
+}
+
 static void
 route_rest(struct envd *e, struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
+    bool hidden = is_out_of_reach(e, x);
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
@@ -335,13 +364,13 @@ route_rest(struct envd *e, struct http_exchange *x)
 
         if (!str_eq(r->path, route->path))
             continue;
-        if (route->method == r->method) {
+        if (route->method == r->method && !hidden) {
             route->handle(e, x);
             return;
         }
         found = true;
     }
-    if (!found) {
+    if (!found || hidden) {
         http_reply_text(x, 404, "404 page not found\n");
         return;
     }
