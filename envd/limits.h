@@ -151,7 +151,7 @@
       "lines to ship, before it is known where; the oldest are dropped")       \
     X(LOG_EXPORT_BYTES, 8 * 1024 * 1024, "bytes",                              \
       "lines to ship; the oldest are dropped")                                 \
-    X(LOG_POST_MS, 10 * 1000, "ms", "shipping one line")
+    X(LOG_POST_MS, 10 * 1000, "ms", "shipping one line")                       \
     X(ORIGIN_ADDRESSES, 1024, "addresses",                                     \
       "of the machine, known to be inside; further ones go by interface")      \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
