@@ -137,7 +137,6 @@
     X(VOLUMES_LEDGER, 1024, "volumes", "known to be mounted")                  \
     X(HOOKS, 64, "programs", "of one event; the first by name")                \
     X(HELPER_OUTPUT_BYTES, 4096, "bytes", "kept of what a helper writes")      \
-    X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")        \
     X(MMDS_TOKEN_BYTES, 1024, "bytes", "a token of the metadata service")      \
     X(MMDS_DOCUMENT_BYTES, 64 * 1024, "bytes", "its document")                 \
     X(MMDS_VALUE_BYTES, 2048, "bytes", "one value that is taken out of that")  \
