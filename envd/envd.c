@@ -16,29 +16,38 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/freeze.h"
+#include "api/init.h"
+#include "api/listeners.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/ca_bundle.h"
+#include "guest/freezer.h"
+#include "guest/hooks.h"
+#include "guest/hosts.h"
+#include "guest/log_export.h"
 #include "guest/metrics.h"
+#include "guest/mmds.h"
 #include "guest/service.h"
 #include "guest/settings.h"
+#include "guest/volumes.h"
 #include "http/mime_types.h"
 #include "http/server.h"
 #include "limits.h"
 #include "loop/loop.h"
 #include "loop/worker.h"
 #include "process/cgroup.h"
+#include "process/cgroup_mount.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
+#include "security/origin.h"
 #include "security/user.h"
 #include "watch/watch.h"
-
-/* The name under which the service manager keeps our socket. */
-#define STORED_SOCKET "envd-port"
 
 static const struct rpc_service *const services[] = {
     &process_service,
@@ -72,57 +81,13 @@ prepare_process(void)
     raise_limits();
 }
 
-/*
- * Listen on what was handed over: sockets of a socket unit, whatever their
- * port, and the one that an earlier agent has left with the service manager.
- * Returns whether our port is among them.
- */
-static bool
-take_sockets(struct envd *e)
-{
-    bool ours = false;
-    const char *name;
-    int fd;
-
-    while ((fd = service_take_socket(e->service, &name)) >= 0) {
-        bool stored = strcmp(name, STORED_SOCKET) == 0;
-        int port = service_socket_port(fd);
-
-        if (port < 0 || (stored && (ours || port != e->options.port))) {
-            fd_close(&fd);
-            if (stored && !ours)
-                service_forget(e->service, STORED_SOCKET);
-            continue;
-        }
-        if (http_server_listen_fd(e->http, fd) == 0)
-            ours = ours || port == e->options.port;
-    }
-    return ours;
-}
-
-static int
-listen_on(struct envd *e)
-{
-    int r;
-
-    if (take_sockets(e))
-        return 0;
-    r = http_server_listen(e->http, NULL, e->options.port, NULL);
-    if (r < 0)
-        (void)fprintf(stderr, "server stopped: listen tcp 0.0.0.0:%u: %s\n",
-                      e->options.port, errno_text(-r));
-    else
-        /* Between two agents nobody else can take the port, or is refused. */
-        service_store(e->service, http_server_listener(e->http), STORED_SOCKET);
-    return r;
-}
-
 void
 envd_options_init(struct envd_options *o)
 {
     *o = (struct envd_options){
         .port = 49983,
         .cgroup_root = "/sys/fs/cgroup",
+        .mmds_address = MMDS_ADDRESS,
         .replay = PROCESS_REPLAY_RESUME,
         .process =
             {
@@ -137,6 +102,30 @@ envd_options_init(struct envd_options *o)
                 .kill_scope = PROCESS_SCOPE_TREE,
             },
     };
+}
+
+/* POST /init, and what only it goes to. */
+static void
+make_init(struct envd *e)
+{
+    const struct volumes_options volumes = {.spawner = &helper_spawner};
+
+    e->ca = ca_bundle_new(e->loop, e->workers, NULL, NULL);
+    e->volumes = volumes_new(e->loop, e->workers, &volumes);
+    e->hosts = hosts_new(e->workers, NULL);
+    e->hooks = hooks_new(e->loop, e->workers, &helper_spawner, NULL);
+    e->init = init_service_new(e, NULL);
+}
+
+/* When the workers are gone. */
+static void
+free_init(struct envd *e)
+{
+    ca_bundle_free(e->ca);
+    volumes_free(e->volumes);
+    hosts_free(e->hosts);
+    hooks_free(e->hooks);
+    init_service_free(e->init);
 }
 
 struct envd *
@@ -157,6 +146,9 @@ envd_new(const struct envd_options *options)
         free(e);
         return NULL;
     }
+    /* From here on no line is lost. */
+    if (!options->not_firecracker)
+        e->exporter = log_exporter_new(e->loop);
     e->service = service_new(e->loop);
     e->http = http_server_new(e->loop, api_dispatch, e);
     e->rpc = (struct rpc_server){
@@ -171,23 +163,32 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
+    /* Otherwise the machine is not ours, here as well. */
+    if (!options->no_cgroups && !options->not_firecracker)
+        cgroup_mount(options->cgroup_root);
     e->options.process.cgroups = e->cgroups =
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
+    e->freezer = freezer_open(e->loop, e->workers, cgroups_root(e->cgroups));
+    freezer_observe(e->freezer, api_after_thaw, e);
     e->processes = process_table_new(e->loop, &e->options.process);
     e->watches = watch_hub_new(e->loop, e->workers);
     e->polled = polled_table_new();
+    make_init(e);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
+    e->origin = origin_new();
     if (e->workers == NULL || e->token == NULL) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
         return NULL;
     }
-    if (listen_on(e) < 0) {
+    if (listeners_open(e) < 0 || api_mmds_init(e) < 0) {
         envd_free(e);
         return NULL;
     }
+    if (e->mmds != NULL)
+        mmds_poll(e->mmds, -1);
     return e;
 }
 
@@ -231,7 +232,7 @@ envd_run(struct envd *e)
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
     write_pid_file(pid_file);
-    service_ready(e->service, e->options.port);
+    listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
     if (pid_file != NULL)
@@ -246,11 +247,18 @@ envd_free(struct envd *e)
 {
     if (e == NULL)
         return;
+    listeners_close(e);
+    origin_free(e->origin);
     /* Connections first: their calls hold readers, inputs and jobs. */
     http_server_close(e->http);
     loop_run_deferred(e->loop);
+    init_service_close(e->init);
     polled_table_free(e->polled);
+    freezer_stop(e->freezer);
     worker_pool_free(e->workers);
+    mmds_free(e->mmds);
+    free_init(e);
+    freezer_free(e->freezer);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
@@ -261,6 +269,7 @@ envd_free(struct envd *e)
     access_token_free(e->token);
     user_db_free(e->users);
     service_free(e->service);
+    log_exporter_free(e->exporter);
     mime_types_free(e->types);
     loop_free(e->loop);
     free(e);

@@ -9,6 +9,8 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "limits.h"
+#include "loop/stall.h"
 
 #define TEN_YEARS_MS (10LL * 365 * 24 * 3600 * 1000)
 
@@ -17,8 +19,21 @@ TAILQ_HEAD(deferred_list, loop_deferred);
 struct loop {
     struct event_base *base;
     struct deferred_list end_of_turn;
+    struct stall_watch stall;
+    unsigned int stall_ms; /* 0: not watched */
     bool stop;
 };
+
+/* The loop of this thread that runs: its handlers get nothing but themselves.
+ */
+static _Thread_local struct loop *running;
+
+static void
+enter(const char *name)
+{
+    if (running != NULL)
+        stall_enter(&running->stall, name);
+}
 
 struct loop *
 loop_new(void)
@@ -59,6 +74,7 @@ loop_run_deferred(struct loop *l)
     while ((d = TAILQ_FIRST(&l->end_of_turn)) != NULL) {
         TAILQ_REMOVE(&l->end_of_turn, d, link);
         d->queued = false;
+        enter("the end of a turn");
         d->run(d);
     }
 }
@@ -66,14 +82,44 @@ loop_run_deferred(struct loop *l)
 int
 loop_run(struct loop *l)
 {
+    int r = 0;
+
     l->stop = false;
+    running = l;
+    if (l->stall_ms > 0)
+        stall_start(&l->stall, MAX(l->stall_ms / 5, 1U));
+    enter("the first turn");
     loop_run_deferred(l);
-    while (!l->stop) {
+    stall_leave(&l->stall);
+    while (!l->stop && r == 0) {
         if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
-            return -EIO;
-        loop_run_deferred(l);
+            r = -EIO;
+        else
+            loop_run_deferred(l);
+        stall_leave(&l->stall);
     }
-    return 0;
+    stall_stop(&l->stall);
+    running = NULL;
+    return r;
+}
+
+void
+loop_watch_stalls(struct loop *l, unsigned int ms)
+{
+    l->stall_ms = ms > 0 ? ms : LIMIT_STALL_MS;
+}
+
+struct loop_stalls
+loop_stalls(const struct loop *l)
+{
+    return (struct loop_stalls){l->stall.count, l->stall.longest_ms,
+                                l->stall.longest};
+}
+
+void
+loop_note(struct loop *l, const char *name)
+{
+    stall_enter(&l->stall, name);
 }
 
 void
@@ -116,13 +162,15 @@ on_io_event(evutil_socket_t fd, short events, void *ctx)
 
     (void)fd;
     (void)events;
+    enter(io->name);
     io->on_ready(io);
 }
 
 void
-loop_io_init(struct loop *l, struct loop_io *io, int fd, short events,
-             void (*on_ready)(struct loop_io *io))
+loop_io_init_as(struct loop *l, struct loop_io *io, int fd, short events,
+                void (*on_ready)(struct loop_io *io), const char *name)
 {
+    io->name = name;
     io->on_ready = on_ready;
     io->armed = false;
     (void)event_assign(&io->ev, l->base, fd, (short)(events | EV_PERSIST),
@@ -153,13 +201,15 @@ on_timer_event(evutil_socket_t fd, short events, void *ctx)
 
     (void)fd;
     (void)events;
+    enter(t->name);
     t->on_time(t);
 }
 
 void
-loop_timer_init(struct loop *l, struct loop_timer *t,
-                void (*on_time)(struct loop_timer *t))
+loop_timer_init_as(struct loop *l, struct loop_timer *t,
+                   void (*on_time)(struct loop_timer *t), const char *name)
 {
+    t->name = name;
     t->on_time = on_time;
     (void)evtimer_assign(&t->ev, l->base, on_timer_event, t);
 }
@@ -189,6 +239,7 @@ on_signal_event(evutil_socket_t fd, short events, void *ctx)
 
     (void)fd;
     (void)events;
+    enter("a signal");
     s->on_signal(s);
 }
 
