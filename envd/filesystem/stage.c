@@ -125,7 +125,10 @@ stage_move(int stage_fd, int to_fd, int64_t len, int64_t *ret_moved)
         return 0;
     }
     while (at < len) {
-        ssize_t n = copy_some(stage_fd, to_fd, at, (size_t)(len - at));
+        ssize_t n;
+
+        worker_pause_point();
+        n = copy_some(stage_fd, to_fd, at, (size_t)(len - at));
 
         if (n > 0) {
             at += n;
