@@ -81,7 +81,7 @@ GEN_H   := $(GEN_C:.c=.h) $B/gen/oneofs.inc
 GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
 # Of the agent's binary only; the rest is linked into tests too.
-MAIN    := envd/main.c envd/loop/no_scanf.c
+MAIN    := envd/main.c $(wildcard envd/options*.c) envd/loop/no_scanf.c
 SRCS    := $(filter-out $(MAIN),$(wildcard envd/*/*.c envd/envd.c))
 TEST_PROTOS := codec_test google/protobuf/any
 TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)

@@ -176,6 +176,12 @@ void conn_gone(struct http_conn *c);
 /* conn_gone() now, or when its handler has returned. */
 void conn_cut(struct http_conn *c);
 
+/* conn_cut(), dropping what waits in the socket: the peer sees a reset. */
+void conn_reset(struct http_conn *c);
+
+/* Have the close of a socket be a reset. */
+void conn_close_resets(const struct http_conn *c);
+
 /* steps.c */
 
 /* Do one thing with what is at hand; false when nothing is to be done now. */

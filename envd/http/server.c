@@ -322,6 +322,23 @@ http_server_close(struct http_server *s)
     loop_timer_cancel(&s->next_turn);
 }
 
+size_t
+http_server_cut_others(struct http_server *s, const struct http_exchange *keep)
+{
+    size_t count = 0;
+    struct http_conn *c;
+    struct http_conn *next;
+
+    for (c = TAILQ_FIRST(&s->conns); c != NULL; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (&c->x == keep)
+            continue;
+        conn_reset(c);
+        count++;
+    }
+    return count;
+}
+
 void
 http_server_free(struct http_server *s)
 {

@@ -63,6 +63,17 @@ size_t http_server_connections(const struct http_server *s);
  */
 void http_server_close(struct http_server *s);
 
+/*
+ * Reset every connection but that of `keep` (NULL: every one), for peers that
+ * a pause of the machine may have taken away: what waits in the sockets is
+ * dropped, peers that are there see a reset, handlers get on_cancel.  Listening
+ * goes on.  Also from inside a handler of `keep`.
+ *
+ * Returns how many were reset.
+ */
+size_t http_server_cut_others(struct http_server *s,
+                              const struct http_exchange *keep);
+
 /* After http_server_close() and a turn of the loop. */
 void http_server_free(struct http_server *s);
 

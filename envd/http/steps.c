@@ -120,11 +120,9 @@ conn_answered(struct http_conn *c)
 
     exchange_done(c);
     if (aborted) {
-        struct linger none = {.l_onoff = 1, .l_linger = 0};
-
         /* Where the close ends the answer, only a reset shows it broken. */
         if (reset)
-            (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+            conn_close_resets(c);
         else
             (void)conn_flush(c);
         conn_kill(c);
