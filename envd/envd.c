@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/fsfreeze.h"
 #include "guest/metrics.h"
 #include "guest/service.h"
 #include "guest/settings.h"
@@ -139,6 +140,18 @@ envd_options_init(struct envd_options *o)
     };
 }
 
+/* An earlier agent may have left it frozen, and nobody is there to thaw it. */
+static void
+start_fsfreeze(struct envd *e)
+{
+    const struct fsfreeze_options o = {.mount = e->options.freeze_mount};
+
+    e->fsfreeze = fsfreeze_new(e->loop, e->workers, &o);
+    /* Otherwise the machine is not ours. */
+    if (getpid() == 1 || !e->options.not_firecracker || o.mount != NULL)
+        fsfreeze_heal(e->fsfreeze);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
@@ -167,6 +180,8 @@ envd_new(const struct envd_options *options)
         .ctx = e,
     };
     e->workers = worker_pool_new(e->loop, LIMIT_WORKER_THREADS);
+    if (e->workers != NULL)
+        start_fsfreeze(e);
     e->users = user_db_new(NULL, NULL);
     e->token = access_token_new();
     e->settings = guest_settings_new();
@@ -234,7 +249,7 @@ envd_run(struct envd *e)
     service_ready(e->service, e->options.port);
     r = loop_run(e->loop);
     service_stopping(e->service);
-    if (pid_file != NULL)
+    if (pid_file != NULL && !fsfreeze_frozen(e->fsfreeze))
         (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
@@ -251,6 +266,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     polled_table_free(e->polled);
     worker_pool_free(e->workers);
+    fsfreeze_free(e->fsfreeze);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/scope.h"
 #include "filesystem/caller.h"
+#include "loop/worker.h"
 
 /* Copied at once; also what the stage is cut by when the disk is full. */
 #define COPY_BYTES (8 * 1024 * 1024)

@@ -42,10 +42,10 @@ is_memory(const struct statfs *s)
 {
     static const unsigned long kinds[] = {
         TMPFS_MAGIC, /* devtmpfs, too */
-        RAMFS_MAGIC,         PROC_SUPER_MAGIC,   SYSFS_MAGIC,
-        DEVPTS_SUPER_MAGIC,  CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
-        HUGETLBFS_MAGIC,     DEBUGFS_MAGIC,      TRACEFS_MAGIC,
-        SECURITYFS_MAGIC,    BPF_FS_MAGIC,
+        RAMFS_MAGIC,        PROC_SUPER_MAGIC,   SYSFS_MAGIC,
+        DEVPTS_SUPER_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+        HUGETLBFS_MAGIC,    DEBUGFS_MAGIC,      TRACEFS_MAGIC,
+        SECURITYFS_MAGIC,   BPF_FS_MAGIC,
     };
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -159,8 +159,8 @@ worker_pause_point(void)
     struct worker *w = self;
     struct worker_pool *pool;
 
-    if (w == NULL || !atomic_load_explicit(&w->pool->hold,
-                                           memory_order_relaxed))
+    if (w == NULL ||
+        !atomic_load_explicit(&w->pool->hold, memory_order_relaxed))
         return;
     pool = w->pool;
     (void)pthread_mutex_lock(&pool->lock);

@@ -28,7 +28,7 @@ struct worker {
     bool still;
     bool writing; /* counted in the pool's `writing` */
     bool paused;  /* waits at a pause point: not counted as anything */
-    char *key; /* owned: where a thread that is still stands */
+    char *key;    /* owned: where a thread that is still stands */
 };
 
 struct worker_pool {
@@ -72,7 +72,7 @@ struct worker_pool {
     unsigned int still;
     unsigned int paused;
     unsigned int writing; /* that run a job which writes, and may */
-    atomic_bool hold; /* jobs that write wait; set with the lock held */
+    atomic_bool hold;     /* jobs that write wait; set with the lock held */
     bool stop;
 };
 
