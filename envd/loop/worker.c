@@ -386,7 +386,7 @@ worker_pool_free(struct worker_pool *pool)
     loop_timer_cancel(&pool->nudge);
     loop_timer_cancel(&pool->watch);
     loop_io_disarm(&pool->wake);
-    if (!ended || pool->hold) {
+    if (!ended || !STAILQ_EMPTY(&pool->gated)) {
         left_behind = pool;
         (void)left_behind;
         return;
