@@ -357,7 +357,7 @@ fsfreeze_new(struct loop *l, struct worker_pool *workers,
 void
 fsfreeze_free(struct fsfreeze *f)
 {
-    static struct fsfreeze *left_behind; /* for leak checkers */
+    static struct fsfreeze *volatile left_behind; /* for leak checkers */
     struct fsfreeze_request *r;
 
     if (f == NULL)

@@ -363,7 +363,7 @@ wait_for_threads(struct worker_pool *pool)
 void
 worker_pool_free(struct worker_pool *pool)
 {
-    static struct worker_pool *left_behind; /* for leak checkers */
+    static struct worker_pool *volatile left_behind; /* for leak checkers */
     bool ended;
 
     if (pool == NULL)
