@@ -30,6 +30,7 @@
 #include "guest/hooks.h"
 #include "guest/hosts.h"
 #include "guest/log_export.h"
+#include "guest/fsfreeze.h"
 #include "guest/metrics.h"
 #include "guest/mmds.h"
 #include "guest/service.h"
@@ -128,6 +129,18 @@ free_init(struct envd *e)
     init_service_free(e->init);
 }
 
+/* An earlier agent may have left it frozen, and nobody is there to thaw it. */
+static void
+start_fsfreeze(struct envd *e)
+{
+    const struct fsfreeze_options o = {.mount = e->options.freeze_mount};
+
+    e->fsfreeze = fsfreeze_new(e->loop, e->workers, &o);
+    /* Otherwise the machine is not ours. */
+    if (getpid() == 1 || !e->options.not_firecracker || o.mount != NULL)
+        fsfreeze_heal(e->fsfreeze);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
@@ -159,6 +172,8 @@ envd_new(const struct envd_options *options)
         .ctx = e,
     };
     e->workers = worker_pool_new(e->loop, LIMIT_WORKER_THREADS);
+    if (e->workers != NULL)
+        start_fsfreeze(e);
     e->users = user_db_new(NULL, NULL);
     e->token = access_token_new();
     e->settings = guest_settings_new();
@@ -235,7 +250,7 @@ envd_run(struct envd *e)
     listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
-    if (pid_file != NULL)
+    if (pid_file != NULL && !fsfreeze_frozen(e->fsfreeze))
         (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
@@ -259,6 +274,7 @@ envd_free(struct envd *e)
     mmds_free(e->mmds);
     free_init(e);
     freezer_free(e->freezer);
+    fsfreeze_free(e->fsfreeze);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

@@ -18,6 +18,7 @@ struct ca_bundle;
 struct cgroups;
 struct cpu_sampler;
 struct freezer;
+struct fsfreeze;
 struct guest_settings;
 struct hooks;
 struct hosts;
@@ -59,6 +60,7 @@ struct envd_options {
     const char *cgroup_root;      /* -cgroup-root */
     const char *mmds_address;     /* -mmds-address */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
+    const char *freeze_mount;     /* -fs-freeze-mount, hidden: instead of / */
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
     enum file_access file_access; /* -file-access */
@@ -102,6 +104,7 @@ struct envd {
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */
+    struct fsfreeze *fsfreeze;   /* of the root file system */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
 };

@@ -70,7 +70,8 @@ struct fsfreeze *fsfreeze_new(struct loop *l, struct worker_pool *workers,
 
 /*
  * Free it.  What has been frozen stays so, for the next agent to find.
- * Context: loop, after worker_pool_free(): no `done` is called any more.
+ * Requests that wait end with -ECANCELED.  Context: loop, after
+ * worker_pool_free().
  */
 void fsfreeze_free(struct fsfreeze *f);
 

@@ -131,15 +131,21 @@ worker_main(void *ctx)
     struct job *job;
 
     (void)pthread_getcpuclockid(pthread_self(), &w->clock);
+    gate_enter(w);
     (void)pthread_mutex_lock(&pool->lock);
     LIST_INSERT_HEAD(&pool->workers, w, link);
     while ((job = pool_wait_locked(pool)) != NULL) {
         pool->taken++;
         worker_begin_locked(w, job);
+        if (!gate_pass_locked(w, job)) {
+            worker_end_locked(w);
+            continue;
+        }
         (void)pthread_mutex_unlock(&pool->lock);
         if (!job_cancelled(job))
             job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
+        gate_leave_locked(w);
         worker_end_locked(w);
         pool_finish_locked(pool, job);
     }
@@ -189,11 +195,13 @@ starting_locked(const struct worker_pool *pool)
 static bool
 may_grow_locked(const struct worker_pool *pool)
 {
+    /* Those that are paused were running when the hold began: few. */
+    unsigned int threads = pool->threads - pool->paused;
+
     if (!STAILQ_EMPTY(&pool->urgent))
-        return pool->threads <
-               LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
+        return threads < LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
     return pool->active + starting_locked(pool) < pool->threads_max &&
-           pool->threads < LIMIT_WORKER_THREADS_ALL;
+           threads < LIMIT_WORKER_THREADS_ALL;
 }
 
 void
@@ -304,6 +312,7 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&pool->work, &attr);
     (void)pthread_cond_init(&pool->gone, &attr);
+    gate_init(pool, &attr);
     (void)pthread_condattr_destroy(&attr);
     pool->rouse.run = on_rouse;
     loop_timer_init(l, &pool->nudge, on_nudge);
@@ -318,6 +327,8 @@ drop_locked(struct worker_pool *pool, struct job_list *queue)
 {
     struct job *job;
 
+    if (pool->hold)
+        gate_abandon_locked(pool, queue);
     STAILQ_FOREACH (job, queue, link)
         job_cancel(job);
     STAILQ_CONCAT(&pool->finished, queue);
@@ -352,7 +363,7 @@ wait_for_threads(struct worker_pool *pool)
 void
 worker_pool_free(struct worker_pool *pool)
 {
-    static struct worker_pool *left_behind; /* for leak checkers */
+    static struct worker_pool *volatile left_behind; /* for leak checkers */
     bool ended;
 
     if (pool == NULL)
@@ -364,6 +375,8 @@ worker_pool_free(struct worker_pool *pool)
     drop_locked(pool, &pool->queued);
     drop_locked(pool, &pool->bulk);
     drop_locked(pool, &pool->held);
+    if (!pool->hold)
+        drop_locked(pool, &pool->gated);
     pool->waiting = 0;
     (void)pthread_cond_broadcast(&pool->work);
     (void)pthread_mutex_unlock(&pool->lock);
@@ -373,7 +386,7 @@ worker_pool_free(struct worker_pool *pool)
     loop_timer_cancel(&pool->nudge);
     loop_timer_cancel(&pool->watch);
     loop_io_disarm(&pool->wake);
-    if (!ended) {
+    if (!ended || !STAILQ_EMPTY(&pool->gated)) {
         left_behind = pool;
         (void)left_behind;
         return;
@@ -381,6 +394,7 @@ worker_pool_free(struct worker_pool *pool)
     fd_close(&pool->wake_fd);
     (void)pthread_cond_destroy(&pool->work);
     (void)pthread_cond_destroy(&pool->gone);
+    gate_done(pool);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);
 }
@@ -423,11 +437,13 @@ int
 worker_submit(struct worker_pool *pool, struct job *job)
 {
     bool taken;
+    bool gated;
 
     assert(job->run != NULL && job->done != NULL);
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
-    taken = may_queue_locked(pool, job) &&
+    gated = !gate_has_room_locked(pool, job);
+    taken = !gated && may_queue_locked(pool, job) &&
             (pool->threads > 0 || pool_grow_locked(pool) == 0);
     if (taken) {
         STAILQ_INSERT_TAIL(queue_of(pool, job), job, link);
@@ -438,6 +454,8 @@ worker_submit(struct worker_pool *pool, struct job *job)
     (void)pthread_mutex_unlock(&pool->lock);
     if (taken)
         pool_watch(pool);
+    if (gated)
+        return -EBUSY;
     return taken ? 0 : -EAGAIN;
 }
 
