@@ -23,6 +23,7 @@
 #include "base/scope.h"
 #include "base/status.h"
 #include "guest/metrics.h"
+#include "guest/ports.h"
 #include "guest/service.h"
 #include "guest/settings.h"
 #include "http/mime_types.h"
@@ -139,6 +140,31 @@ envd_options_init(struct envd_options *o)
     };
 }
 
+/* Whether commands run: they are what opens ports. */
+static bool
+commands_run(void *ctx)
+{
+    const struct envd *e = ctx;
+
+    return process_first(e->processes) != NULL;
+}
+
+static struct ports *
+open_ports(struct envd *e)
+{
+    const struct ports_options o = {
+        .workers = e->workers,
+        .address = e->options.forward_address,
+        .firecracker = !e->options.not_firecracker,
+        .no_forward = e->options.no_forward,
+        .own_port = e->options.port,
+        .busy = commands_run,
+        .ctx = e,
+    };
+
+    return ports_new(e->loop, &o);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
@@ -188,6 +214,7 @@ envd_new(const struct envd_options *options)
         envd_free(e);
         return NULL;
     }
+    e->ports = open_ports(e);
     return e;
 }
 
@@ -251,6 +278,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     polled_table_free(e->polled);
     worker_pool_free(e->workers);
+    ports_free(e->ports);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

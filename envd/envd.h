@@ -21,6 +21,7 @@ struct http_server;
 struct loop;
 struct mime_types;
 struct polled_table;
+struct ports;
 struct service;
 struct user_db;
 struct watch_hub;
@@ -39,6 +40,8 @@ struct envd_options {
     bool verbose;                 /* -verbose: log lines on stdout */
     uint16_t port;                /* -port */
     const char *cgroup_root;      /* -cgroup-root */
+    bool no_forward;              /* -no-forward */
+    const char *forward_address;  /* -forward-address: NULL: the sandbox's */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
@@ -68,6 +71,8 @@ struct envd {
     struct service *service;     /* what has started us */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
+    struct ports *ports;         /* found open, and forwarded */
+    unsigned int port_followers; /* streams that tell of them */
 };
 
 /*

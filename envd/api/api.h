@@ -29,6 +29,7 @@ void api_dispatch(struct http_exchange *x, void *ctx);
 void api_health(struct envd *e, struct http_exchange *x);
 void api_metrics(struct envd *e, struct http_exchange *x);
 void api_envs(struct envd *e, struct http_exchange *x);
+void api_ports(struct envd *e, struct http_exchange *x);
 void api_init(struct envd *e, struct http_exchange *x);
 void api_files_get(struct envd *e, struct http_exchange *x);
 void api_files_post(struct envd *e, struct http_exchange *x);

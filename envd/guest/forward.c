@@ -72,7 +72,7 @@ take(struct forward *fw, int fd)
         socket_reset(fd);
         return;
     }
-    r = conn_open(f, fd, fw->target, fw->port);
+    r = forward_conn_open(f, fd, fw->target, fw->port);
     if (r == 0)
         return;
     if (is_exhaustion(-r)) {
@@ -191,7 +191,7 @@ void
 forwarder_abort(struct forwarder *f)
 {
     while (!TAILQ_EMPTY(&f->conns))
-        conn_abort(TAILQ_FIRST(&f->conns));
+        forward_conn_abort(TAILQ_FIRST(&f->conns));
 }
 
 void

@@ -98,7 +98,7 @@ conn_free(struct forward_conn *c, bool reset)
 }
 
 void
-conn_abort(struct forward_conn *c)
+forward_conn_abort(struct forward_conn *c)
 {
     conn_free(c, /* reset= */ true);
 }
@@ -119,7 +119,7 @@ on_linger(struct loop_timer *t)
     if (++c->linger_steps < LINGER_STEPS && has_unsent(c->ends[CLIENT].fd))
         loop_timer_set(&c->linger, LINGER_STEP_MS);
     else
-        conn_abort(c);
+        forward_conn_abort(c);
 }
 
 /*
@@ -133,7 +133,7 @@ break_up(struct forward_conn *c)
     struct flow_pipes *pipes = &c->forwarder->pipes;
 
     if (!has_unsent(c->ends[CLIENT].fd)) {
-        conn_abort(c);
+        forward_conn_abort(c);
         return;
     }
     close_end(c, PROGRAM, /* reset= */ true);
@@ -221,7 +221,7 @@ dial_failed(struct forward_conn *c)
     struct forwarder *f = c->forwarder;
 
     f->stats.failed++;
-    conn_abort(c);
+    forward_conn_abort(c);
     if (f->options.on_failed != NULL)
         f->options.on_failed(f->options.ctx);
 }
@@ -286,7 +286,8 @@ dial(const uint8_t target[16], uint16_t port)
 }
 
 int
-conn_open(struct forwarder *f, int fd, const uint8_t target[16], uint16_t port)
+forward_conn_open(struct forwarder *f, int fd, const uint8_t target[16],
+                  uint16_t port)
 {
     int program = dial(target, port);
     struct forward_conn *c;
@@ -313,6 +314,6 @@ conn_open(struct forwarder *f, int fd, const uint8_t target[16], uint16_t port)
     loop_io_arm(&c->ios[PROGRAM]);
     if (c->ios[CLIENT].armed && c->ios[PROGRAM].armed)
         return 0;
-    conn_abort(c);
+    forward_conn_abort(c);
     return -ENOMEM;
 }

@@ -30,11 +30,11 @@ struct forwarder {
  * Returns 0 or -errno: what has failed is a socket of our own (-EMFILE and its
  * like), or the program does not take it.
  */
-int conn_open(struct forwarder *f, int fd, const uint8_t target[16],
-              uint16_t port);
+int forward_conn_open(struct forwarder *f, int fd, const uint8_t target[16],
+                      uint16_t port);
 
 /* Reset both ends and free it. */
-void conn_abort(struct forward_conn *c);
+void forward_conn_abort(struct forward_conn *c);
 
 /* Close so that the peer sees a reset. */
 void socket_reset(int fd);
