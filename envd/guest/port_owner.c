@@ -51,14 +51,15 @@ port_owner_of(struct port_owner_entry *entries, size_t count, uint32_t inode)
 
 /* A small file of a process; its length, 0 when it is gone. */
 static size_t
-read_of(const struct search *s, const char *pid, const char *name, char *buf,
+read_of(const struct search *s, pid_t pid, const char *name, char *buf,
         size_t size)
 {
     char path[48];
     ssize_t n;
     int fd;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", pid, name);
+    *buf = '\0';
+    (void)snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
     fd = openat(s->proc_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
@@ -69,7 +70,7 @@ read_of(const struct search *s, const char *pid, const char *name, char *buf,
 }
 
 static pid_t
-parent_of(const struct search *s, const char *pid)
+parent_of(const struct search *s, pid_t pid)
 {
     char text[512];
     const char *at;
@@ -83,14 +84,13 @@ parent_of(const struct search *s, const char *pid)
 }
 
 static void
-describe(const struct search *s, const char *pid, struct port_owner *ret)
+describe(const struct search *s, pid_t pid, struct port_owner *ret)
 {
     char text[LIMIT_PORT_COMMAND_BYTES + 1];
-    char number[16];
     pid_t up;
     size_t len;
 
-    ret->pid = (pid_t)strtol(pid, NULL, 10);
+    ret->pid = pid;
     len = read_of(s, pid, "comm", ret->name, sizeof(ret->name));
     ret->name[strcspn(ret->name, "\n")] = '\0';
     len = read_of(s, pid, "cmdline", text, sizeof(text));
@@ -104,8 +104,7 @@ describe(const struct search *s, const char *pid, struct port_owner *ret)
     up = parent_of(s, pid);
     for (int i = 0; i < PORT_ANCESTORS && up > 1; i++) {
         ret->ancestors[i] = up;
-        (void)snprintf(number, sizeof(number), "%d", (int)up);
-        up = parent_of(s, number);
+        up = parent_of(s, up);
     }
 }
 
@@ -129,14 +128,14 @@ is_over(const struct search *s)
 }
 
 static void
-search_process(struct search *s, const char *pid)
+search_process(struct search *s, pid_t pid)
 {
     char path[32];
     struct dirent *d;
     DIR *dir;
     int fd;
 
-    (void)snprintf(path, sizeof(path), "%s/fd", pid);
+    (void)snprintf(path, sizeof(path), "%d/fd", (int)pid);
     fd = openat(s->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -182,8 +181,7 @@ port_owners_find(const char *proc, struct port_owner_entry *entries,
         return;
     s.proc_fd = dirfd(dir);
     while (!is_over(&s) && (d = readdir(dir)) != NULL)
-        if (d->d_name[0] >= '1' && d->d_name[0] <= '9' &&
-            strlen(d->d_name) < 12)
-            search_process(&s, d->d_name);
+        if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
+            search_process(&s, (pid_t)strtol(d->d_name, NULL, 10));
     (void)closedir(dir);
 }
