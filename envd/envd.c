@@ -33,6 +33,7 @@
 #include "guest/fsfreeze.h"
 #include "guest/metrics.h"
 #include "guest/mmds.h"
+#include "guest/ports.h"
 #include "guest/service.h"
 #include "guest/settings.h"
 #include "guest/volumes.h"
@@ -141,6 +142,31 @@ start_fsfreeze(struct envd *e)
         fsfreeze_heal(e->fsfreeze);
 }
 
+/* Whether commands run: they are what opens ports. */
+static bool
+commands_run(void *ctx)
+{
+    const struct envd *e = ctx;
+
+    return process_first(e->processes) != NULL;
+}
+
+static struct ports *
+open_ports(struct envd *e)
+{
+    const struct ports_options o = {
+        .workers = e->workers,
+        .address = e->options.forward_address,
+        .firecracker = !e->options.not_firecracker,
+        .no_forward = e->options.no_forward,
+        .own_port = e->options.port,
+        .busy = commands_run,
+        .ctx = e,
+    };
+
+    return ports_new(e->loop, &o);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
@@ -204,6 +230,7 @@ envd_new(const struct envd_options *options)
     }
     if (e->mmds != NULL)
         mmds_poll(e->mmds, -1);
+    e->ports = open_ports(e);
     return e;
 }
 
@@ -275,6 +302,7 @@ envd_free(struct envd *e)
     free_init(e);
     freezer_free(e->freezer);
     fsfreeze_free(e->fsfreeze);
+    ports_free(e->ports);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

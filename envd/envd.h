@@ -59,6 +59,8 @@ struct envd_options {
     uint16_t port;                /* -port */
     const char *cgroup_root;      /* -cgroup-root */
     const char *mmds_address;     /* -mmds-address */
+    bool no_forward;              /* -no-forward */
+    const char *forward_address;  /* -forward-address: NULL: the sandbox's */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
     const char *freeze_mount;     /* -fs-freeze-mount, hidden: instead of / */
     enum process_replay replay;   /* -replay: where a Connect begins that does
@@ -107,6 +109,8 @@ struct envd {
     struct fsfreeze *fsfreeze;   /* of the root file system */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
+    struct ports *ports;         /* found open, and forwarded */
+    unsigned int port_followers; /* streams that tell of them */
 };
 
 /*

@@ -160,6 +160,18 @@
     X(FSFREEZE_WATCHDOG_MS, 120 * 1000, "ms",                                  \
       "frozen, before the file system is thawed unasked")                      \
     X(COLLAPSE_MAPS_BYTES, 1024 * 1024, "bytes", "/proc/self/maps (500)")      \
+    X(PORTS, 4096, "ports", "open, and known to us")                           \
+    X(PORT_ADDRESSES, 32, "addresses", "on which one port listens")            \
+    X(PORT_FOLLOWERS, 64, "streams", "that follow the open ports (503)")       \
+    X(PORT_OWNER_LINKS, 256 * 1024, "descriptors",                             \
+      "of all processes, looked at to find who holds a port")                  \
+    X(PORT_COMMAND_BYTES, 1024, "bytes", "told of the command of an owner")    \
+    X(FORWARD_PORTS, 1024, "ports", "of loopback, forwarded to")               \
+    X(FORWARD_CONNECTIONS, 4096, "connections", "forwarded; beyond: reset")    \
+    X(FORWARD_PIPES, 256, "pipes",                                             \
+      "with bytes in flight; further connections copy")                        \
+    X(FORWARD_PIPE_BYTES, 256 * 1024, "bytes",                                 \
+      "in flight in one direction of a connection, and moved at a time")       \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

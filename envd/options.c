@@ -36,6 +36,9 @@ const struct flag option_flags[] = {
                  "then root's) or caller (default compat)",
          .words = {"compat", "caller"}),
     FLAG("fs-freeze-mount", FLAG_STRING, envd.freeze_mount, .help = NULL),
+    FLAG("forward-address", FLAG_STRING, envd.forward_address,
+         .help = "where ports of loopback are made reachable (default eth0's "
+                 "address, else 169.254.0.21; with -isnotfc the latter)"),
     FLAG("init", FLAG_BOOL, be_init,
          .help = "be the first process of the machine (default: if it is)"),
     FLAG("isnotfc", FLAG_BOOL, envd.not_firecracker,
@@ -57,6 +60,8 @@ const struct flag option_flags[] = {
          .help = "address of the metadata service (default " MMDS_ADDRESS ")"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
+    FLAG("no-forward", FLAG_BOOL, envd.no_forward,
+         .help = "leave ports of loopback where they are"),
     FLAG("pid-file", FLAG_STRING, envd.pid_file,
          .help = "file for the process id, while it serves"),
     FLAG("port", FLAG_PORT, envd.port,

@@ -39,6 +39,7 @@ int api_mmds_init(struct envd *e);
 void api_health(struct envd *e, struct http_exchange *x);
 void api_metrics(struct envd *e, struct http_exchange *x);
 void api_envs(struct envd *e, struct http_exchange *x);
+void api_ports(struct envd *e, struct http_exchange *x);
 void api_init(struct envd *e, struct http_exchange *x);
 void api_upgrade(struct envd *e, struct http_exchange *x);
 void api_freeze(struct envd *e, struct http_exchange *x);

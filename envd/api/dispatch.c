@@ -46,6 +46,8 @@ static const struct rest_route rest_routes[] = {
     {"/metrics", "HEAD", api_metrics, HTTP_HEAD, false},
     {"/envs", "GET", api_envs, HTTP_GET, false},
     {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
+    {"/ports", "GET", api_ports, HTTP_GET, false},
+    {"/ports", "HEAD", api_ports, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
     {"/upgrade", "POST", api_upgrade, HTTP_POST, false},
     {"/freeze", "POST", api_freeze, HTTP_POST, false},
