@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "limits.h"
 #include "loop/loop.h"
+#include "loop/spawner.h"
 #include "loop/worker_pool.h"
 
 #define WORKER_STACK_BYTES (128 * 1024)
@@ -130,6 +131,8 @@ worker_main(void *ctx)
     struct worker_pool *pool = w->pool;
     struct job *job;
 
+    if (pool->enter != NULL)
+        pool->enter();
     (void)pthread_getcpuclockid(pthread_self(), &w->clock);
     (void)pthread_mutex_lock(&pool->lock);
     LIST_INSERT_HEAD(&pool->workers, w, link);
@@ -151,31 +154,47 @@ worker_main(void *ctx)
     return NULL;
 }
 
-/* Start one more thread, with all signals left to the loop. */
-static int
-pool_grow_locked(struct worker_pool *pool)
+struct birth {
+    struct worker *worker;
+    int err;
+};
+
+/* Make a thread, with all signals left to the loop. */
+static void
+make_thread(void *ctx)
 {
-    struct worker *w = xcalloc(1, sizeof(*w));
+    struct birth *b = ctx;
     pthread_attr_t attr;
     pthread_t thread;
     sigset_t all;
     sigset_t old;
-    int r;
 
-    w->pool = pool;
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    r = pthread_create(&thread, &attr, worker_main, w);
+    b->err = pthread_create(&thread, &attr, worker_main, b->worker);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
-    if (r == 0)
+}
+
+/* Start one more thread.  Context: loop. */
+static int
+pool_grow_locked(struct worker_pool *pool)
+{
+    struct birth b = {.worker = xcalloc(1, sizeof(*b.worker))};
+
+    b.worker->pool = pool;
+    if (pool->enter != NULL)
+        spawner_call(make_thread, &b);
+    else
+        make_thread(&b);
+    if (b.err == 0)
         pool->threads++;
     else
-        free(w);
-    return -r;
+        free(b.worker);
+    return -b.err;
 }
 
 /* Threads on their way to their first job. */
@@ -313,6 +332,18 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     return pool;
 }
 
+int
+worker_pool_split(struct worker_pool *pool, void (*enter)(void))
+{
+    struct worker_pool *p = worker_pool_new(pool->loop, pool->threads_max);
+
+    if (p == NULL)
+        return -errno;
+    p->enter = enter;
+    pool->privileged = p;
+    return 0;
+}
+
 static void
 drop_locked(struct worker_pool *pool, struct job_list *queue)
 {
@@ -357,6 +388,7 @@ worker_pool_free(struct worker_pool *pool)
 
     if (pool == NULL)
         return;
+    worker_pool_free(pool->privileged);
     (void)pool_look(pool, 0);
     (void)pthread_mutex_lock(&pool->lock);
     pool->stop = true;
@@ -425,6 +457,8 @@ worker_submit(struct worker_pool *pool, struct job *job)
     bool taken;
 
     assert(job->run != NULL && job->done != NULL);
+    if (job->privileged && pool->privileged != NULL)
+        pool = pool->privileged;
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
     taken = may_queue_locked(pool, job) &&

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
+#include "loop/spawner.h"
 #include "process/cgroup_file.h"
 #include "process/pty.h"
 #include "process/spawn_child.h"
@@ -81,6 +82,8 @@ spawn_stage_name(enum spawn_stage stage)
         return "cwd";
     case SPAWN_STAGE_STDIO:
         return "stdio";
+    case SPAWN_STAGE_FILTER:
+        return "filter";
     case SPAWN_STAGE_EXEC:
         return "exec";
     }
@@ -331,6 +334,7 @@ plan_fill(const struct spawn_spec *spec, const struct spawn_ends *ends,
         .ignored = inherited.ignored,
         .nofile = inherited.nofile,
         .core = inherited.core,
+        .filter = spec->filter,
     };
     memcpy(plan->stdio_fd, ends->stdio_fd, sizeof(plan->stdio_fd));
     return plan_vectors(spec, plan);
@@ -390,22 +394,38 @@ clone_child(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
     return pid;
 }
 
-static int
-clone_and_run(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
+struct birth {
+    struct spawn_plan *plan;
+    int cgroup_fd;
+    struct spawn_child *child;
+    pid_t pid;
+};
+
+/* Context: the spawner. */
+static void
+clone_on_spawner(void *ctx)
 {
+    struct birth *b = ctx;
     sigset_t all;
     sigset_t before;
-    pid_t pid;
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = clone_child(plan, cgroup_fd, child);
-    if (pid == 0)
-        spawn_child_run(plan);
+    b->pid = clone_child(b->plan, b->cgroup_fd, b->child);
+    if (b->pid == 0)
+        spawn_child_run(b->plan);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid < 0)
-        return pid;
-    child->pid = pid;
+}
+
+static int
+clone_and_run(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
+{
+    struct birth b = {plan, cgroup_fd, child, 0};
+
+    spawner_call(clone_on_spawner, &b);
+    if (b.pid < 0)
+        return b.pid;
+    child->pid = b.pid;
     (void)fcntl(child->pid_fd, F_SETFL, O_NONBLOCK);
     return 0;
 }
