@@ -11,6 +11,7 @@
 
 #include "connect/call.h"
 #include "process/process.h"
+#include "security/seccomp.h"
 
 struct access_token;
 struct cgroups;
@@ -21,6 +22,7 @@ struct http_server;
 struct loop;
 struct mime_types;
 struct polled_table;
+struct profiles;
 struct service;
 struct user_db;
 struct watch_hub;
@@ -43,6 +45,8 @@ struct envd_options {
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
     enum file_access file_access; /* -file-access */
+    enum seccomp_mode seccomp;    /* -seccomp */
+    const char *seccomp_profiles; /* -seccomp-profiles: a directory */
     struct process_settings process;
 };
 
@@ -59,6 +63,7 @@ struct envd {
     struct process_table *processes;
     struct watch_hub *watches;
     struct polled_table *polled; /* watchers that clients poll */
+    struct profiles *profiles;   /* of system calls, for commands */
     struct user_db *users;
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */

@@ -112,6 +112,12 @@
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
+    X(SECCOMP_FILE_BYTES, 128 * 1024, "bytes",                                 \
+      "a profile of system calls (failed_precondition)")                       \
+    X(SECCOMP_RULES, 1024, "rules", "of one such profile")                     \
+    X(SECCOMP_STEPS, 4096, "instructions", "of one filter, as in the kernel")  \
+    X(SECCOMP_PROFILES, 16, "profiles",                                        \
+      "compiled and kept; more are read again")                                \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 

@@ -132,7 +132,7 @@ worker_main(void *ctx)
     struct job *job;
 
     if (pool->enter != NULL)
-        pool->enter();
+        pool->enter(pool->enter_ctx);
     (void)pthread_getcpuclockid(pthread_self(), &w->clock);
     (void)pthread_mutex_lock(&pool->lock);
     LIST_INSERT_HEAD(&pool->workers, w, link);
@@ -333,13 +333,14 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
 }
 
 int
-worker_pool_split(struct worker_pool *pool, void (*enter)(void))
+worker_pool_split(struct worker_pool *pool, void (*enter)(void *ctx), void *ctx)
 {
     struct worker_pool *p = worker_pool_new(pool->loop, pool->threads_max);
 
     if (p == NULL)
         return -errno;
     p->enter = enter;
+    p->enter_ctx = ctx;
     pool->privileged = p;
     return 0;
 }

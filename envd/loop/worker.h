@@ -53,12 +53,13 @@ struct worker_pool *worker_pool_new(struct loop *l, unsigned int threads_max);
 
 /*
  * Have `privileged` jobs run on threads of their own, made by the spawner and
- * so without the filter of the loop's; each calls `enter` before its first
+ * so without the filter of the loop's; each calls enter(ctx) before its first
  * job.  Without this such jobs run like any other.
  *
  * Returns 0 or -errno.  Context: loop, before the first job.
  */
-int worker_pool_split(struct worker_pool *pool, void (*enter)(void));
+int worker_pool_split(struct worker_pool *pool, void (*enter)(void *ctx),
+                      void *ctx);
 
 /*
  * Wait for the running jobs, run no queued one (its `done` is called all the
