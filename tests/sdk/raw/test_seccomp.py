@@ -136,6 +136,7 @@ def test_off_filters_nothing(agent_with, scratch):
     assert set(modes) == {0} and child["Seccomp"] == "0"
 
 
+@unsanitized  # AddressSanitizer has a limit on cores of its own
 def test_cores_are_for_commands(agent_with):
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     if hard == 0:
