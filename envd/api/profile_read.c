@@ -163,7 +163,7 @@ static int
 compile(struct profile_text *p, struct sock_fprog *ret)
 {
     const Seccomp__Profile *m = p->message;
-    uint32_t action;
+    uint32_t action = 0;
     int r;
 
     p->default_errno =

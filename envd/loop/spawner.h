@@ -3,7 +3,8 @@
  *
  * A system call filter is inherited by children and across exec, and by the
  * threads that a thread makes.  So commands are cloned here, and threads that
- * need other filters than the loop's are made here.
+ * need other filters than the loop's are made here.  If the agent is ever to
+ * execute another program in its place, it does so here, too.
  */
 #ifndef ENVD_LOOP_SPAWNER_H
 #define ENVD_LOOP_SPAWNER_H
