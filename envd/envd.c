@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/fsfreeze.h"
 #include "guest/metrics.h"
 #include "guest/service.h"
 #include "guest/settings.h"
@@ -194,10 +195,23 @@ envd_options_init(struct envd_options *o)
     };
 }
 
+/* An earlier agent may have left it frozen, and nobody is there to thaw it. */
+static void
+start_fsfreeze(struct envd *e)
+{
+    const struct fsfreeze_options o = {.mount = e->options.freeze_mount};
+
+    e->fsfreeze = fsfreeze_new(e->loop, e->workers, &o);
+    /* Otherwise the machine is not ours. */
+    if (getpid() == 1 || !e->options.not_firecracker || o.mount != NULL)
+        fsfreeze_heal(e->fsfreeze);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
     struct envd *e = xcalloc(1, sizeof(*e));
+    bool ready;
 
     prepare_process();
     /* Otherwise the machine is not ours. */
@@ -223,6 +237,9 @@ envd_new(const struct envd_options *options)
         .ctx = e,
     };
     e->workers = worker_pool_new(e->loop, LIMIT_WORKER_THREADS);
+    ready = e->workers != NULL && prepare_filters(e) == 0;
+    if (ready)
+        start_fsfreeze(e);
     e->profiles = profiles_new(options->seccomp_profiles);
     e->users = user_db_new(NULL, NULL);
     e->token = access_token_new();
@@ -236,7 +253,7 @@ envd_new(const struct envd_options *options)
     e->polled = polled_table_new();
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
-    if (e->workers == NULL || e->token == NULL || prepare_filters(e) < 0) {
+    if (!ready) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
         return NULL;
@@ -292,7 +309,7 @@ envd_run(struct envd *e)
     service_ready(e->service, e->options.port);
     r = loop_run(e->loop);
     service_stopping(e->service);
-    if (pid_file != NULL)
+    if (pid_file != NULL && !fsfreeze_frozen(e->fsfreeze))
         (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
@@ -309,6 +326,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     polled_table_free(e->polled);
     worker_pool_free(e->workers);
+    fsfreeze_free(e->fsfreeze);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

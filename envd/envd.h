@@ -16,6 +16,7 @@
 struct access_token;
 struct cgroups;
 struct cpu_sampler;
+struct fsfreeze;
 struct guest_settings;
 struct http_exchange;
 struct http_server;
@@ -42,6 +43,7 @@ struct envd_options {
     uint16_t port;                /* -port */
     const char *cgroup_root;      /* -cgroup-root */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
+    const char *freeze_mount;     /* -fs-freeze-mount, hidden: instead of / */
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
     enum file_access file_access; /* -file-access */
@@ -71,6 +73,7 @@ struct envd {
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */
+    struct fsfreeze *fsfreeze;   /* of the root file system */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
 };

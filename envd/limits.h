@@ -60,6 +60,8 @@
     X(WORKER_STILL, 4, "threads", "that stand still below one mount point")    \
     X(WORKER_HELD_JOBS, 256, "jobs",                                           \
       "waiting for file systems that stand still (resource_exhausted)")        \
+    X(WORKER_GATED_JOBS, 1024, "jobs",                                         \
+      "waiting to write while a file system is frozen (unavailable)")          \
     X(WORKER_LEAVE_MS, 2000, "ms", "at the end, for a thread that is still")   \
     X(WORKER_IDLE_MS, 10 * 1000, "ms", "before an idle worker ends")           \
     X(WORKER_QUEUE_JOBS, 8192, "jobs", "waiting (resource_exhausted)")         \
@@ -119,6 +121,11 @@
     X(SECCOMP_PROFILES, 16, "profiles",                                        \
       "compiled and kept; more are read again")                                \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
+    X(FSFREEZE_DRAIN_MS, 2000, "ms",                                           \
+      "before a freeze, for what is being written")                            \
+    X(FSFREEZE_WATCHDOG_MS, 120 * 1000, "ms",                                  \
+      "frozen, before the file system is thawed unasked")                      \
+    X(COLLAPSE_MAPS_BYTES, 1024 * 1024, "bytes", "/proc/self/maps (500)")      \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

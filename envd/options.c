@@ -29,6 +29,7 @@ const struct flag option_flags[] = {
          .help = "with whose rights files are touched: compat (the user's, "
                  "then root's) or caller (default compat)",
          .words = {"compat", "caller"}),
+    FLAG("fs-freeze-mount", FLAG_STRING, envd.freeze_mount, .help = NULL),
     FLAG("init", FLAG_BOOL, be_init,
          .help = "be the first process of the machine (default: if it is)"),
     FLAG("isnotfc", FLAG_BOOL, envd.not_firecracker,

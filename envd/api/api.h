@@ -37,6 +37,9 @@ void api_files_copy(struct envd *e, struct http_exchange *x);
 void api_files_attributes(struct envd *e, struct http_exchange *x);
 void api_tar_get(struct envd *e, struct http_exchange *x);
 void api_tar_post(struct envd *e, struct http_exchange *x);
+void api_fsfreeze(struct envd *e, struct http_exchange *x);
+void api_fsthaw(struct envd *e, struct http_exchange *x);
+void api_collapse(struct envd *e, struct http_exchange *x);
 
 /*
  * Answer with the JSON error of the REST side:

@@ -186,6 +186,8 @@ start(struct compose_post *p)
     p->job.run = run_compose;
     p->job.done = on_composed;
     p->job.path = p->destination;
+    p->job.other = ""; /* the sources vanish, wherever they are */
+    p->job.writes = true;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
         fail(p, 503, "too many file operations");

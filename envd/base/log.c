@@ -4,15 +4,16 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/rfc3339.h"
 #include "base/utf8.h"
+#include "limits.h"
 
 /* The one module with state of its own: a log belongs to the process. */
 static struct {
@@ -20,6 +21,9 @@ static struct {
     enum log_level least;
     uint64_t operations;
     uint64_t dropped;
+    bool on_disk; /* a regular file, which is always said to be writable */
+    bool held;
+    struct buf waiting; /* meanwhile */
 } sink = {.fd = -1, .least = LOG_LEVEL_DEBUG};
 
 static const char *const level_names[] = {
@@ -32,8 +36,11 @@ static const char *const level_names[] = {
 void
 log_open(int fd, enum log_level least)
 {
+    struct stat info;
+
     sink.fd = fd;
     sink.least = least;
+    sink.on_disk = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 uint64_t
@@ -169,6 +176,27 @@ log_write(const struct buf *text)
         sink.dropped++;
 }
 
+static void
+log_put(const struct buf *text)
+{
+    if (!sink.held)
+        log_write(text);
+    else if (text->len > LIMIT_LOG_QUEUE_BYTES - sink.waiting.len)
+        sink.dropped++;
+    else
+        buf_append(&sink.waiting, buf_data(text), text->len);
+}
+
+void
+log_hold(bool hold)
+{
+    sink.held = hold && sink.on_disk;
+    if (sink.held || sink.waiting.len == 0)
+        return;
+    log_write(&sink.waiting);
+    buf_done(&sink.waiting);
+}
+
 void
 log_end(struct log_line *line, const char *format, ...)
 {
@@ -187,7 +215,7 @@ log_end(struct log_line *line, const char *format, ...)
     if (line->text.failed || message.failed)
         sink.dropped++;
     else
-        log_write(&line->text);
+        log_put(&line->text);
     buf_done(&message);
     buf_done(&line->text);
 }

@@ -134,15 +134,21 @@ worker_main(void *ctx)
     if (pool->enter != NULL)
         pool->enter(pool->enter_ctx);
     (void)pthread_getcpuclockid(pthread_self(), &w->clock);
+    gate_enter(w);
     (void)pthread_mutex_lock(&pool->lock);
     LIST_INSERT_HEAD(&pool->workers, w, link);
     while ((job = pool_wait_locked(pool)) != NULL) {
         pool->taken++;
         worker_begin_locked(w, job);
+        if (!gate_pass_locked(w, job)) {
+            worker_end_locked(w);
+            continue;
+        }
         (void)pthread_mutex_unlock(&pool->lock);
         if (!job_cancelled(job))
             job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
+        gate_leave_locked(w);
         worker_end_locked(w);
         pool_finish_locked(pool, job);
     }
@@ -208,11 +214,13 @@ starting_locked(const struct worker_pool *pool)
 static bool
 may_grow_locked(const struct worker_pool *pool)
 {
+    /* Those that are paused were running when the hold began: few. */
+    unsigned int threads = pool->threads - pool->paused;
+
     if (!STAILQ_EMPTY(&pool->urgent))
-        return pool->threads <
-               LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
+        return threads < LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
     return pool->active + starting_locked(pool) < pool->threads_max &&
-           pool->threads < LIMIT_WORKER_THREADS_ALL;
+           threads < LIMIT_WORKER_THREADS_ALL;
 }
 
 void
@@ -323,6 +331,7 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&pool->work, &attr);
     (void)pthread_cond_init(&pool->gone, &attr);
+    gate_init(pool, &attr);
     (void)pthread_condattr_destroy(&attr);
     pool->rouse.run = on_rouse;
     loop_timer_init(l, &pool->nudge, on_nudge);
@@ -350,6 +359,8 @@ drop_locked(struct worker_pool *pool, struct job_list *queue)
 {
     struct job *job;
 
+    if (pool->hold)
+        gate_abandon_locked(pool, queue);
     STAILQ_FOREACH (job, queue, link)
         job_cancel(job);
     STAILQ_CONCAT(&pool->finished, queue);
@@ -381,15 +392,15 @@ wait_for_threads(struct worker_pool *pool)
     return ended;
 }
 
-void
-worker_pool_free(struct worker_pool *pool)
+/* As worker_pool_free(); false when the pool had to be left behind. */
+static bool
+pool_close(struct worker_pool *pool)
 {
-    static struct worker_pool *left_behind; /* for leak checkers */
+    static struct worker_pool *volatile left_behind; /* for leak checkers */
     bool ended;
 
     if (pool == NULL)
-        return;
-    worker_pool_free(pool->privileged);
+        return true;
     (void)pool_look(pool, 0);
     (void)pthread_mutex_lock(&pool->lock);
     pool->stop = true;
@@ -397,25 +408,39 @@ worker_pool_free(struct worker_pool *pool)
     drop_locked(pool, &pool->queued);
     drop_locked(pool, &pool->bulk);
     drop_locked(pool, &pool->held);
+    if (!pool->hold)
+        drop_locked(pool, &pool->gated);
     pool->waiting = 0;
     (void)pthread_cond_broadcast(&pool->work);
+    (void)pthread_cond_broadcast(&pool->quiet);
     (void)pthread_mutex_unlock(&pool->lock);
-    ended = wait_for_threads(pool);
+    /* Its jobs may wait for this pool's to be quiet. */
+    if (pool_close(pool->privileged))
+        pool->privileged = NULL;
+    ended = wait_for_threads(pool) && pool->privileged == NULL;
     pool_run_done(pool);
     loop_defer_cancel(pool->loop, &pool->rouse);
     loop_timer_cancel(&pool->nudge);
     loop_timer_cancel(&pool->watch);
     loop_io_disarm(&pool->wake);
-    if (!ended) {
+    if (!ended || !STAILQ_EMPTY(&pool->gated)) {
         left_behind = pool;
         (void)left_behind;
-        return;
+        return false;
     }
     fd_close(&pool->wake_fd);
     (void)pthread_cond_destroy(&pool->work);
     (void)pthread_cond_destroy(&pool->gone);
+    gate_done(pool);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);
+    return true;
+}
+
+void
+worker_pool_free(struct worker_pool *pool)
+{
+    (void)pool_close(pool);
 }
 
 static struct job_list *
@@ -456,13 +481,15 @@ int
 worker_submit(struct worker_pool *pool, struct job *job)
 {
     bool taken;
+    bool gated;
 
     assert(job->run != NULL && job->done != NULL);
     if (job->privileged && pool->privileged != NULL)
         pool = pool->privileged;
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
-    taken = may_queue_locked(pool, job) &&
+    gated = !gate_has_room_locked(pool, job);
+    taken = !gated && may_queue_locked(pool, job) &&
             (pool->threads > 0 || pool_grow_locked(pool) == 0);
     if (taken) {
         STAILQ_INSERT_TAIL(queue_of(pool, job), job, link);
@@ -473,6 +500,8 @@ worker_submit(struct worker_pool *pool, struct job *job)
     (void)pthread_mutex_unlock(&pool->lock);
     if (taken)
         pool_watch(pool);
+    if (gated)
+        return -EBUSY;
     return taken ? 0 : -EAGAIN;
 }
 
