@@ -19,6 +19,7 @@
 #include "api/freeze.h"
 #include "api/init.h"
 #include "api/listeners.h"
+#include "api/profiles.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -27,10 +28,10 @@
 #include "base/status.h"
 #include "guest/ca_bundle.h"
 #include "guest/freezer.h"
+#include "guest/fsfreeze.h"
 #include "guest/hooks.h"
 #include "guest/hosts.h"
 #include "guest/log_export.h"
-#include "guest/fsfreeze.h"
 #include "guest/metrics.h"
 #include "guest/mmds.h"
 #include "guest/ports.h"
@@ -41,6 +42,7 @@
 #include "http/server.h"
 #include "limits.h"
 #include "loop/loop.h"
+#include "loop/spawner.h"
 #include "loop/worker.h"
 #include "process/cgroup.h"
 #include "process/cgroup_mount.h"
@@ -48,6 +50,8 @@
 #include "process/spawn.h"
 #include "security/access.h"
 #include "security/origin.h"
+#include "security/seccomp.h"
+#include "security/self.h"
 #include "security/user.h"
 #include "watch/watch.h"
 
@@ -81,6 +85,55 @@ prepare_process(void)
     /* Orphans of commands come to us, so that none escapes its kill. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_limits();
+    self_protect();
+}
+
+static void
+log_unfiltered(int err)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_WARN, "security"))
+        return;
+    log_str(&line, "error", errno_text(err));
+    log_end(&line, "No filter of system calls");
+}
+
+static void
+on_privileged_thread(void *ctx)
+{
+    const struct envd *e = ctx;
+
+    (void)seccomp_filter_thread(e->options.seccomp, true);
+}
+
+/*
+ * The thread that stays without a filter comes before all others.  Returns 0
+ * or -errno.
+ */
+static int
+prepare_filters(struct envd *e)
+{
+    int r = 0;
+
+    if (e->options.seccomp != SECCOMP_OFF)
+        r = spawner_start();
+    if (r == 0 && e->options.seccomp != SECCOMP_OFF)
+        r = worker_pool_split(e->workers, on_privileged_thread, e);
+    return r;
+}
+
+/* From here on this thread, and those that it makes, do without some calls. */
+static void
+filter_loop(struct envd *e)
+{
+    int r = seccomp_filter_thread(e->options.seccomp, false);
+
+    if (r == 0)
+        return;
+    e->options.seccomp = SECCOMP_OFF;
+    spawner_stop();
+    log_unfiltered(-r);
 }
 
 void
@@ -91,6 +144,8 @@ envd_options_init(struct envd_options *o)
         .cgroup_root = "/sys/fs/cgroup",
         .mmds_address = MMDS_ADDRESS,
         .replay = PROCESS_REPLAY_RESUME,
+        .seccomp = seccomp_default_mode(),
+        .seccomp_profiles = "/etc/envd/seccomp",
         .process =
             {
                 .ring_bytes = LIMIT_PROCESS_RING_BYTES,
@@ -171,6 +226,7 @@ struct envd *
 envd_new(const struct envd_options *options)
 {
     struct envd *e = xcalloc(1, sizeof(*e));
+    bool ready;
 
     prepare_process();
     /* Otherwise the machine is not ours. */
@@ -189,6 +245,7 @@ envd_new(const struct envd_options *options)
     if (!options->not_firecracker)
         e->exporter = log_exporter_new(e->loop);
     e->service = service_new(e->loop);
+    self_scrub_environment();
     e->http = http_server_new(e->loop, api_dispatch, e);
     e->rpc = (struct rpc_server){
         .loop = e->loop,
@@ -198,8 +255,10 @@ envd_new(const struct envd_options *options)
         .ctx = e,
     };
     e->workers = worker_pool_new(e->loop, LIMIT_WORKER_THREADS);
-    if (e->workers != NULL)
+    ready = e->workers != NULL && prepare_filters(e) == 0;
+    if (ready)
         start_fsfreeze(e);
+    e->profiles = profiles_new(options->seccomp_profiles);
     e->users = user_db_new(NULL, NULL);
     e->token = access_token_new();
     e->settings = guest_settings_new();
@@ -219,7 +278,7 @@ envd_new(const struct envd_options *options)
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     e->origin = origin_new();
-    if (e->workers == NULL || e->token == NULL) {
+    if (!ready) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
         return NULL;
@@ -231,6 +290,7 @@ envd_new(const struct envd_options *options)
     if (e->mmds != NULL)
         mmds_poll(e->mmds, -1);
     e->ports = open_ports(e);
+    filter_loop(e);
     return e;
 }
 
@@ -312,9 +372,11 @@ envd_free(struct envd *e)
     guest_settings_free(e->settings);
     access_token_free(e->token);
     user_db_free(e->users);
+    profiles_free(e->profiles);
     service_free(e->service);
     log_exporter_free(e->exporter);
     mime_types_free(e->types);
     loop_free(e->loop);
+    spawner_stop();
     free(e);
 }

@@ -12,6 +12,7 @@
 #include "api/listeners.h"
 #include "connect/call.h"
 #include "process/process.h"
+#include "security/seccomp.h"
 
 struct access_token;
 struct ca_bundle;
@@ -32,6 +33,7 @@ struct mmds;
 struct origin;
 struct polled_table;
 struct ports;
+struct profiles;
 struct service;
 struct user_db;
 struct volumes;
@@ -71,6 +73,8 @@ struct envd_options {
     uint16_t listen_vsock;          /* -listen-vsock; 0: our port, where there
                                        is a device and the machine is ours */
     const char *commit;             /* what it was built from; NULL: unknown */
+    enum seccomp_mode seccomp;      /* -seccomp */
+    const char *seccomp_profiles;   /* -seccomp-profiles: a directory */
     struct process_settings process;
 };
 
@@ -90,6 +94,7 @@ struct envd {
     struct process_table *processes;
     struct watch_hub *watches;
     struct polled_table *polled; /* watchers that clients poll */
+    struct profiles *profiles;   /* of system calls, for commands */
     struct user_db *users;
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
@@ -102,7 +107,6 @@ struct envd {
     struct volumes *volumes;
     struct hosts *hosts;
     struct hooks *hooks;
-    struct ports *ports;
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */

@@ -126,6 +126,12 @@
     X(INIT_HOLD_MS, 10 * 1000, "ms",                                           \
       "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
+    X(SECCOMP_FILE_BYTES, 128 * 1024, "bytes",                                 \
+      "a profile of system calls (failed_precondition)")                       \
+    X(SECCOMP_RULES, 1024, "rules", "of one such profile")                     \
+    X(SECCOMP_STEPS, 4096, "instructions", "of one filter, as in the kernel")  \
+    X(SECCOMP_PROFILES, 16, "profiles",                                        \
+      "compiled and kept; more are read again")                                \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
     X(HOSTS_BYTES, 8 * 1024 * 1024, "bytes",                                   \
       "/etc/hosts; a larger one is "                                           \

@@ -73,6 +73,13 @@ const struct flag option_flags[] = {
          .help = "recent output kept for one process (default 1048576)"),
     FLAG("rings-bytes", FLAG_BYTES, envd.process.rings_bytes,
          .help = "recent output kept for all (default 67108864)"),
+    FLAG("seccomp", FLAG_WORD, envd.seccomp,
+         .help = "what comes of calls that the agent's own threads never "
+                 "make: on (refused), log or off (default on)",
+         .words = {"on", "log", "off"}),
+    FLAG("seccomp-profiles", FLAG_STRING, envd.seccomp_profiles,
+         .help = "directory of profiles that commands can ask for (default "
+                 "/etc/envd/seccomp)"),
     FLAG("stall-ms", FLAG_MS, envd.process.stall_ms, .min = 1,
          .help = "a reader without progress while others wait, before it is "
                  "cut (default 10000)"),

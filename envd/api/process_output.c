@@ -11,6 +11,7 @@
 #include "api/keepalive.h"
 #include "api/process_env.h"
 #include "api/process_rpc.h"
+#include "api/profiles.h"
 #include "api/rpc_log.h"
 #include "base/mem.h"
 #include "base/scope.h"
@@ -385,6 +386,10 @@ start(struct call *c, const Process__StartRequest *r,
         goto out;
     }
     if (fill_spec(c, r, config, &user, &spec, st) < 0)
+        goto out;
+    if (call_header(c, "X-Envd-Profile").data != NULL &&
+        profiles_find(e->profiles, call_header(c, "X-Envd-Profile"),
+                      &spec.filter, st) < 0)
         goto out;
     spec.env = process_env_build(e->settings, &user, config, &arena);
     copy = config_copy(config);
