@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/health.h"
 #include "api/listeners.h"
+#include "api/metrics.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -134,6 +136,9 @@ envd_new(const struct envd_options *options)
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     e->origin = origin_new();
+    e->metrics = metrics_new(e);
+    e->started_ms = loop_now_ms();
+    loop_watch_stalls(e->loop, 0);
     if (e->workers == NULL || e->token == NULL) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
@@ -159,6 +164,17 @@ on_stop(struct loop_signal *s)
     loop_stop(stop->loop);
 }
 
+struct state_signal {
+    struct loop_signal signal;
+    struct envd *envd;
+};
+
+static void
+on_state(struct loop_signal *s)
+{
+    health_log(container_of(s, struct state_signal, signal)->envd);
+}
+
 /* Not through a link that somebody has put there. */
 static void
 write_pid_file(const char *path)
@@ -180,11 +196,13 @@ envd_run(struct envd *e)
 {
     struct stop_signal term = {.loop = e->loop};
     struct stop_signal interrupt = {.loop = e->loop};
+    struct state_signal state = {.envd = e};
     const char *pid_file = e->options.pid_file;
     int r;
 
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
+    loop_signal_init(e->loop, &state.signal, SIGUSR1, on_state);
     write_pid_file(pid_file);
     listeners_ready(e);
     r = loop_run(e->loop);
@@ -193,6 +211,7 @@ envd_run(struct envd *e)
         (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
+    loop_signal_done(&state.signal);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -213,6 +232,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     watch_hub_free(e->watches);
     http_server_free(e->http);
+    metrics_free(e->metrics);
     cpu_sampler_free(e->cpu);
     guest_settings_free(e->settings);
     access_token_free(e->token);

@@ -20,6 +20,7 @@ struct guest_settings;
 struct http_exchange;
 struct http_server;
 struct loop;
+struct metrics;
 struct mime_types;
 struct origin;
 struct polled_table;
@@ -79,6 +80,8 @@ struct envd {
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
     struct cpu_sampler *cpu;
+    struct metrics *metrics;
+    int64_t started_ms;          /* by loop_now_ms() */
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */

@@ -116,6 +116,10 @@
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
     X(ORIGIN_ADDRESSES, 1024, "addresses",                                     \
       "of the machine, known to be inside; further ones go by interface")      \
+    X(METRICS_WAIT_MS, 250, "ms",                                              \
+      "for a reading of the kernel's figures, before an answer goes without")  \
+    X(REQUEST_ID_BYTES, 128, "bytes",                                          \
+      "X-Request-Id; a longer one is not ours")                                \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {
