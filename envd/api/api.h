@@ -35,6 +35,9 @@ bool api_lacks_token(struct envd *e, struct http_exchange *x);
 /* Add the id of a request that is being answered to a line about it. */
 void api_log_request(struct log_line *line, const struct http_exchange *x);
 
+/* That id, for lines behind the answer: the caller frees it; NULL: none. */
+char *api_request_id(const struct http_exchange *x);
+
 /*
  * The entry of every request: CORS, token, Basic user, route, in the order of
  * the contract.  `ctx` is the struct envd.

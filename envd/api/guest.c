@@ -19,6 +19,7 @@ api_envs(struct envd *e, struct http_exchange *x)
 
     if (log_begin(&line, LOG_LEVEL_DEBUG, "envd")) {
         log_operation(&line, log_operation_id());
+        api_log_request(&line, x);
         log_end(&line, "Getting env vars");
     }
     buf_append_byte(&body, '{');

@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/scope.h"
 #include "base/str.h"
 #include "envd.h"
@@ -38,8 +39,8 @@ enum kind {
     KIND_COUNT,
 };
 
-static_assert(KIND_COUNT == API_KINDS, "each has a name");
-static_assert(KIND_COUNT <= HTTP_KINDS, "each is counted");
+_Static_assert((int)KIND_COUNT == (int)API_KINDS, "each has a name");
+_Static_assert((int)KIND_COUNT <= HTTP_KINDS, "each is counted");
 
 const char *const api_kinds[API_KINDS] = {
     [KIND_OTHER] = "other",
@@ -145,17 +146,21 @@ set_id(struct http_exchange *x, enum kind kind)
     http_add_header(x, REQUEST_ID, text);
 }
 
+char *
+api_request_id(const struct http_exchange *x)
+{
+    struct str id = http_added_header(x, REQUEST_ID);
+
+    return id.len > 0 ? str_dup(id) : NULL;
+}
+
 void
 api_log_request(struct log_line *line, const struct http_exchange *x)
 {
-    struct str id = http_added_header(x, REQUEST_ID);
-    char text[LIMIT_REQUEST_ID_BYTES + 1];
+    SCOPE(scope_free) char *id = api_request_id(x);
 
-    if (id.len == 0 || id.len >= sizeof(text))
-        return;
-    memcpy(text, id.data, id.len);
-    text[id.len] = '\0';
-    log_str(line, "request_id", text);
+    if (id != NULL)
+        log_str(line, "request_id", id);
 }
 
 /* -------------------------------------------------------------------------- */
