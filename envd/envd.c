@@ -191,6 +191,19 @@ write_pid_file(const char *path)
         (void)fprintf(stderr, "%s: %s\n", path, errno_text(errno));
 }
 
+static void
+log_identity(const struct envd *e)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_INFO, "envd"))
+        return;
+    log_str(&line, "version", ENVD_VERSION);
+    if (e->options.commit != NULL)
+        log_str(&line, "commit", e->options.commit);
+    log_end(&line, "The agent begins");
+}
+
 int
 envd_run(struct envd *e)
 {
@@ -204,6 +217,7 @@ envd_run(struct envd *e)
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
     loop_signal_init(e->loop, &state.signal, SIGUSR1, on_state);
     write_pid_file(pid_file);
+    log_identity(e);
     listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
