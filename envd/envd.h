@@ -28,6 +28,7 @@ struct http_server;
 struct init_service;
 struct log_exporter;
 struct loop;
+struct metrics;
 struct mime_types;
 struct mmds;
 struct origin;
@@ -107,6 +108,8 @@ struct envd {
     struct volumes *volumes;
     struct hosts *hosts;
     struct hooks *hooks;
+    struct metrics *metrics;
+    int64_t started_ms;          /* by loop_now_ms() */
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */
