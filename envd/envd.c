@@ -17,6 +17,7 @@
 
 #include "api/api.h"
 #include "api/freeze.h"
+#include "api/helper_spawn.h"
 #include "api/init.h"
 #include "api/listeners.h"
 #include "api/watch_polled.h"
@@ -108,12 +109,12 @@ envd_options_init(struct envd_options *o)
 static void
 make_init(struct envd *e)
 {
-    const struct volumes_options volumes = {.spawner = &helper_spawner};
+    const struct volumes_options volumes = {.spawner = &api_helper_spawner};
 
     e->ca = ca_bundle_new(e->loop, e->workers, NULL, NULL);
     e->volumes = volumes_new(e->loop, e->workers, &volumes);
     e->hosts = hosts_new(e->workers, NULL);
-    e->hooks = hooks_new(e->loop, e->workers, &helper_spawner, NULL);
+    e->hooks = hooks_new(e->loop, e->workers, &api_helper_spawner, NULL);
     e->init = init_service_new(e, NULL);
 }
 

@@ -216,11 +216,9 @@ phase_over(struct volume *v, struct volume_job *j)
         volume_enter(v, j->mounted ? VOLUME_UMOUNT : VOLUME_MKDIR);
         return;
     case VOLUME_UMOUNT:
-        v->umounted = v->umounted || r == 0;
         volume_enter(v, r < 0 ? VOLUME_DETACH : VOLUME_MKDIR);
         return;
     case VOLUME_DETACH:
-        v->umounted = v->umounted || r == 0;
         if (r < 0)
             volume_fail(v, errno_text(-r));
         else
@@ -350,11 +348,17 @@ volume_go_on(struct volume *v)
 }
 
 void
-volume_done(struct volume *v)
+volume_abandon(struct volume *v)
 {
     if (v->running)
         volume_stop(v);
     v->running = false;
+}
+
+void
+volume_done(struct volume *v)
+{
+    volume_abandon(v);
     helper_free_output(&v->helper);
     buf_done(&v->error);
     free(v->target);

@@ -68,7 +68,6 @@ struct volume {
     int64_t pause_ms; /* before the next one */
     char *point;      /* the path without links; from VOLUME_LOOK */
     char *program;    /* the helper that is to mount, or NULL */
-    bool umounted;    /* something that was there is gone */
     struct buf error;
 };
 
@@ -78,7 +77,10 @@ void volume_start(struct volume *v, volume_cb done);
 /* The stray that it waited for may be gone. */
 void volume_go_on(struct volume *v);
 
-/* End what runs, as far as it can be ended, and free what it holds. */
+/* End what runs, as far as it can be ended; not called back. */
+void volume_abandon(struct volume *v);
+
+/* As volume_abandon(), and free what it holds. */
 void volume_done(struct volume *v);
 
 #endif

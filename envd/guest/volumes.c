@@ -265,8 +265,7 @@ setup_end(struct setup *s, const char *error)
     STAILQ_REMOVE_HEAD(&v->setups, link);
     STAILQ_INSERT_TAIL(&v->over, s, link);
     for (size_t i = 0; i < s->count; i++)
-        if (s->list[i].umounted && s->list[i].running)
-            ledger_remove(v, ledger_find(v, s->list[i].path));
+        volume_abandon(&s->list[i]);
     s->running = false;
     loop_defer(v->env.loop, &v->advance);
     while ((w = STAILQ_FIRST(&s->waiters)) != NULL) {
@@ -292,8 +291,6 @@ on_volume_end(struct volume *volume, const char *error)
 
     if (error == NULL)
         (void)volumes_ledger_add(v, volume->path, s->lifecycle);
-    else if (volume->umounted)
-        ledger_remove(v, ledger_find(v, volume->path));
     s->left--;
     if (error != NULL || s->left == 0)
         setup_end(s, error);
@@ -305,15 +302,16 @@ setup_start(struct setup *s)
     struct volumes *v = s->volumes;
 
     s->running = true;
-    for (size_t i = 0; i < s->count; i++)
-        s->left += is_mounted_for(v, s->list[i].path, s->lifecycle) ? 0 : 1;
-    if (s->left == 0) {
-        setup_end(s, NULL);
-        return;
+    for (size_t i = 0; i < s->count; i++) {
+        if (is_mounted_for(v, s->list[i].path, s->lifecycle))
+            continue;
+        /* From here on nobody knows, until it is mounted. */
+        ledger_remove(v, ledger_find(v, s->list[i].path));
+        s->left++;
+        volume_start(&s->list[i], on_volume_end);
     }
-    for (size_t i = 0; i < s->count; i++)
-        if (!is_mounted_for(v, s->list[i].path, s->lifecycle))
-            volume_start(&s->list[i], on_volume_end);
+    if (s->left == 0)
+        setup_end(s, NULL);
 }
 
 static void
