@@ -953,6 +953,7 @@ real_clean(void **state)
     real_wait("", "populated 0");
     remove_tree(below(real_root, "user"), 2);
     remove_tree(below(real_root, "ptys"), 2);
+    remove_tree(below(real_root, "socats"), 1);
     return 0;
 }
 
