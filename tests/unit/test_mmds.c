@@ -389,7 +389,7 @@ test_failures(void **state)
     } cases[] = {
         {"", DOCUMENT, "token: empty or not a text"},
         {"a\r\nb: c", DOCUMENT, "token: empty or not a text"},
-        {TOKEN, "", "document: not JSON as it should be"},
+        {TOKEN, "", "document: empty"},
         {TOKEN, "[]", "document: not JSON as it should be"},
         {TOKEN, "{\"instanceID\":1}", "document: not JSON as it should be"},
         {TOKEN, "{\"instanceID\":\"a\\nb\"}",
