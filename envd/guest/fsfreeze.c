@@ -292,6 +292,7 @@ start(struct fsfreeze *f, enum task task, struct fsfreeze_request *r)
         .run = task == TASK_FREEZE ? run_freeze : run_thaw,
         .done = on_job,
         .urgent = true,
+        .privileged = true,
     };
     f->task = task;
     f->request = r;

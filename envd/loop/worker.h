@@ -31,11 +31,25 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 struct loop;
 struct worker_pool;
+
+/* What a pool does now, and how much it was given ever. */
+struct worker_stats {
+    size_t waiting; /* jobs in the queues */
+    size_t held;    /* jobs held back for where threads stand still */
+    unsigned int threads;
+    unsigned int running; /* of them, with a job */
+    unsigned int still;   /* of those, without progress */
+    uint64_t submitted;
+};
+
+/* Context: loop. */
+struct worker_stats worker_pool_stats(struct worker_pool *pool);
 
 /* How long a job may be held up by the batch it is in. */
 #define WORKER_NUDGE_MS 1
@@ -51,13 +65,24 @@ struct job {
     const char *path;  /* what it works on; borrowed, NULL when unknown */
     const char *other; /* a second thing that it changes; borrowed or NULL */
     bool quick;
-    bool bulk;   /* goes through trees: takes as long as they are large */
-    bool urgent; /* what frees others, as a thaw: never waits for them */
-    bool writes; /* may change a file system: can be held */
+    bool bulk;       /* goes through trees: takes as long as they are large */
+    bool urgent;     /* what frees others, as a thaw: never waits for them */
+    bool privileged; /* mounts, or freezes a file system: worker_pool_split() */
+    bool writes;     /* may change a file system: can be held */
 };
 
 /* threads_max  at least 1.  Returns NULL when the kernel refuses an eventfd. */
 struct worker_pool *worker_pool_new(struct loop *l, unsigned int threads_max);
+
+/*
+ * Have `privileged` jobs run on threads of their own, made by the spawner and
+ * so without the filter of the loop's; each calls enter(ctx) before its first
+ * job.  Without this such jobs run like any other.
+ *
+ * Returns 0 or -errno.  Context: loop, before the first job.
+ */
+int worker_pool_split(struct worker_pool *pool, void (*enter)(void *ctx),
+                      void *ctx);
 
 /*
  * Wait for the running jobs, run no queued one (its `done` is called all the

@@ -36,6 +36,9 @@ struct worker_pool {
     struct loop_io wake;
     int wake_fd;
     unsigned int threads_max;
+    struct worker_pool *privileged; /* owned: for such jobs; or NULL */
+    void (*enter)(void *ctx);       /* in such a pool: called by each thread */
+    void *enter_ctx;
     struct loop_deferred rouse; /* threads, for the quick jobs of this turn */
     struct loop_timer nudge;    /* armed while a quick job may be held up */
     struct loop_timer watch;    /* armed while there is anything to do */
