@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/freeze.h"
+#include "api/init.h"
+#include "api/listeners.h"
 #include "api/profiles.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
@@ -23,10 +26,18 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/ca_bundle.h"
+#include "guest/freezer.h"
 #include "guest/fsfreeze.h"
+#include "guest/hooks.h"
+#include "guest/hosts.h"
+#include "guest/log_export.h"
 #include "guest/metrics.h"
+#include "guest/mmds.h"
+#include "guest/ports.h"
 #include "guest/service.h"
 #include "guest/settings.h"
+#include "guest/volumes.h"
 #include "http/mime_types.h"
 #include "http/server.h"
 #include "limits.h"
@@ -34,16 +45,15 @@
 #include "loop/spawner.h"
 #include "loop/worker.h"
 #include "process/cgroup.h"
+#include "process/cgroup_mount.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
+#include "security/origin.h"
 #include "security/seccomp.h"
 #include "security/self.h"
 #include "security/user.h"
 #include "watch/watch.h"
-
-/* The name under which the service manager keeps our socket. */
-#define STORED_SOCKET "envd-port"
 
 static const struct rpc_service *const services[] = {
     &process_service,
@@ -113,62 +123,19 @@ prepare_filters(struct envd *e)
     return r;
 }
 
-/* From here on this thread, and those that it makes, do without some calls. */
+/*
+ * From here on this thread, and those that it makes, do without some calls: so
+ * before it makes any.
+ */
 static void
-filter_loop(struct envd *e)
+filter_loop(const struct envd *e)
 {
     int r = seccomp_filter_thread(e->options.seccomp, false);
 
     if (r == 0)
         return;
-    e->options.seccomp = SECCOMP_OFF;
     spawner_stop();
     log_unfiltered(-r);
-}
-
-/*
- * Listen on what was handed over: sockets of a socket unit, whatever their
- * port, and the one that an earlier agent has left with the service manager.
- * Returns whether our port is among them.
- */
-static bool
-take_sockets(struct envd *e)
-{
-    bool ours = false;
-    const char *name;
-    int fd;
-
-    while ((fd = service_take_socket(e->service, &name)) >= 0) {
-        bool stored = strcmp(name, STORED_SOCKET) == 0;
-        int port = service_socket_port(fd);
-
-        if (port < 0 || (stored && (ours || port != e->options.port))) {
-            fd_close(&fd);
-            if (stored && !ours)
-                service_forget(e->service, STORED_SOCKET);
-            continue;
-        }
-        if (http_server_listen_fd(e->http, fd) == 0)
-            ours = ours || port == e->options.port;
-    }
-    return ours;
-}
-
-static int
-listen_on(struct envd *e)
-{
-    int r;
-
-    if (take_sockets(e))
-        return 0;
-    r = http_server_listen(e->http, NULL, e->options.port, NULL);
-    if (r < 0)
-        (void)fprintf(stderr, "server stopped: listen tcp 0.0.0.0:%u: %s\n",
-                      e->options.port, errno_text(-r));
-    else
-        /* Between two agents nobody else can take the port, or is refused. */
-        service_store(e->service, http_server_listener(e->http), STORED_SOCKET);
-    return r;
 }
 
 void
@@ -177,6 +144,7 @@ envd_options_init(struct envd_options *o)
     *o = (struct envd_options){
         .port = 49983,
         .cgroup_root = "/sys/fs/cgroup",
+        .mmds_address = MMDS_ADDRESS,
         .replay = PROCESS_REPLAY_RESUME,
         .seccomp = seccomp_default_mode(),
         .seccomp_profiles = "/etc/envd/seccomp",
@@ -195,6 +163,30 @@ envd_options_init(struct envd_options *o)
     };
 }
 
+/* POST /init, and what only it goes to. */
+static void
+make_init(struct envd *e)
+{
+    const struct volumes_options volumes = {.spawner = &helper_spawner};
+
+    e->ca = ca_bundle_new(e->loop, e->workers, NULL, NULL);
+    e->volumes = volumes_new(e->loop, e->workers, &volumes);
+    e->hosts = hosts_new(e->workers, NULL);
+    e->hooks = hooks_new(e->loop, e->workers, &helper_spawner, NULL);
+    e->init = init_service_new(e, NULL);
+}
+
+/* When the workers are gone. */
+static void
+free_init(struct envd *e)
+{
+    ca_bundle_free(e->ca);
+    volumes_free(e->volumes);
+    hosts_free(e->hosts);
+    hooks_free(e->hooks);
+    init_service_free(e->init);
+}
+
 /* An earlier agent may have left it frozen, and nobody is there to thaw it. */
 static void
 start_fsfreeze(struct envd *e)
@@ -205,6 +197,31 @@ start_fsfreeze(struct envd *e)
     /* Otherwise the machine is not ours. */
     if (getpid() == 1 || !e->options.not_firecracker || o.mount != NULL)
         fsfreeze_heal(e->fsfreeze);
+}
+
+/* Whether commands run: they are what opens ports. */
+static bool
+commands_run(void *ctx)
+{
+    const struct envd *e = ctx;
+
+    return process_first(e->processes) != NULL;
+}
+
+static struct ports *
+open_ports(struct envd *e)
+{
+    const struct ports_options o = {
+        .workers = e->workers,
+        .address = e->options.forward_address,
+        .firecracker = !e->options.not_firecracker,
+        .no_forward = e->options.no_forward,
+        .own_port = e->options.port,
+        .busy = commands_run,
+        .ctx = e,
+    };
+
+    return ports_new(e->loop, &o);
 }
 
 struct envd *
@@ -226,6 +243,9 @@ envd_new(const struct envd_options *options)
         free(e);
         return NULL;
     }
+    /* From here on no line is lost. */
+    if (!options->not_firecracker)
+        e->exporter = log_exporter_new(e->loop);
     e->service = service_new(e->loop);
     self_scrub_environment();
     e->http = http_server_new(e->loop, api_dispatch, e);
@@ -245,24 +265,35 @@ envd_new(const struct envd_options *options)
     e->token = access_token_new();
     e->settings = guest_settings_new();
     e->cpu = cpu_sampler_new("/proc");
+    /* Otherwise the machine is not ours, here as well. */
+    if (!options->no_cgroups && !options->not_firecracker)
+        cgroup_mount(options->cgroup_root);
     e->options.process.cgroups = e->cgroups =
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
+    if (ready)
+        filter_loop(e);
+    e->freezer = freezer_open(e->loop, e->workers, cgroups_root(e->cgroups));
+    freezer_observe(e->freezer, api_after_thaw, e);
     e->processes = process_table_new(e->loop, &e->options.process);
     e->watches = watch_hub_new(e->loop, e->workers);
     e->polled = polled_table_new();
+    make_init(e);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
+    e->origin = origin_new();
     if (!ready) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
         return NULL;
     }
-    if (listen_on(e) < 0) {
+    if (listeners_open(e) < 0 || api_mmds_init(e) < 0) {
         envd_free(e);
         return NULL;
     }
-    filter_loop(e);
+    if (e->mmds != NULL)
+        mmds_poll(e->mmds, -1);
+    e->ports = open_ports(e);
     return e;
 }
 
@@ -306,7 +337,7 @@ envd_run(struct envd *e)
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
     write_pid_file(pid_file);
-    service_ready(e->service, e->options.port);
+    listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
     if (pid_file != NULL && !fsfreeze_frozen(e->fsfreeze))
@@ -321,12 +352,20 @@ envd_free(struct envd *e)
 {
     if (e == NULL)
         return;
+    listeners_close(e);
+    origin_free(e->origin);
     /* Connections first: their calls hold readers, inputs and jobs. */
     http_server_close(e->http);
     loop_run_deferred(e->loop);
+    init_service_close(e->init);
     polled_table_free(e->polled);
+    freezer_stop(e->freezer);
     worker_pool_free(e->workers);
+    mmds_free(e->mmds);
+    free_init(e);
+    freezer_free(e->freezer);
     fsfreeze_free(e->fsfreeze);
+    ports_free(e->ports);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
@@ -338,6 +377,7 @@ envd_free(struct envd *e)
     user_db_free(e->users);
     profiles_free(e->profiles);
     service_free(e->service);
+    log_exporter_free(e->exporter);
     mime_types_free(e->types);
     loop_free(e->loop);
     spawner_stop();

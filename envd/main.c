@@ -75,6 +75,7 @@ main(int argc, char **argv)
     }
     if (cl.be_init)
         run_init(&cl, argv, flag_count);
+    cl.envd.commit = ENVD_COMMIT;
     e = envd_new(&cl.envd);
     if (e == NULL)
         return EXIT_FAILURE;

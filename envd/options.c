@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "guest/mmds.h"
 
 #define AT(field) offsetof(struct command_line, field)
 
@@ -23,6 +24,11 @@ const struct flag option_flags[] = {
     FLAG("commit", FLAG_BOOL, commit, .help = "print the commit and exit"),
     FLAG("config", FLAG_STRING, config,
          .help = "file of options (default " OPTIONS_FILE ")"),
+    FLAG("control-from", FLAG_WORD, envd.control_from,
+         .help =
+             "who may steer the machine (/init, /freeze ...): auto (outside "
+             "unless -isnotfc), anyone or outside (default auto)",
+         .words = {"auto", "anyone", "outside"}),
     FLAG("dump-config", FLAG_BOOL, dump_config,
          .help = "print options and limits and exit"),
     FLAG("file-access", FLAG_WORD, envd.file_access,
@@ -30,6 +36,9 @@ const struct flag option_flags[] = {
                  "then root's) or caller (default compat)",
          .words = {"compat", "caller"}),
     FLAG("fs-freeze-mount", FLAG_STRING, envd.freeze_mount, .help = NULL),
+    FLAG("forward-address", FLAG_STRING, envd.forward_address,
+         .help = "where ports of loopback are made reachable (default eth0's "
+                 "address, else 169.254.0.21; with -isnotfc the latter)"),
     FLAG("init", FLAG_BOOL, be_init,
          .help = "be the first process of the machine (default: if it is)"),
     FLAG("isnotfc", FLAG_BOOL, envd.not_firecracker,
@@ -41,8 +50,18 @@ const struct flag option_flags[] = {
     FLAG("linger-ms", FLAG_MS, envd.process.linger_ms, .min = -1,
          .help = "wait for output of the background after an exit; -1: for "
                  "ever (default 100)"),
+    FLAG("listen-unix", FLAG_STRING, envd.listen_unix,
+         .help = "listen on this UNIX socket too, for root alone"),
+    FLAG("listen-vsock", FLAG_PORT, envd.listen_vsock,
+         .help =
+             "listen on this port of vsock too, for the host alone (default "
+             "0: -port, where Firecracker gives a vsock device)"),
+    FLAG("mmds-address", FLAG_STRING, envd.mmds_address,
+         .help = "address of the metadata service (default " MMDS_ADDRESS ")"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
+    FLAG("no-forward", FLAG_BOOL, envd.no_forward,
+         .help = "leave ports of loopback where they are"),
     FLAG("pid-file", FLAG_STRING, envd.pid_file,
          .help = "file for the process id, while it serves"),
     FLAG("port", FLAG_PORT, envd.port,

@@ -25,11 +25,25 @@ extern const struct rpc_service filesystem_service;
  */
 void api_dispatch(struct http_exchange *x, void *ctx);
 
+/* A mmds_decode (guest/mmds.h). */
+struct mmds_document;
+int api_mmds_decode(char *text, size_t len, struct mmds_document *ret);
+
+/*
+ * Write the run files; in Firecracker, make the client of the metadata service,
+ * which sends nothing yet.  Returns 0, or -EINVAL after having said why.
+ */
+int api_mmds_init(struct envd *e);
+
 /* REST handlers; each answers or accepts the exchange. */
 void api_health(struct envd *e, struct http_exchange *x);
 void api_metrics(struct envd *e, struct http_exchange *x);
 void api_envs(struct envd *e, struct http_exchange *x);
+void api_ports(struct envd *e, struct http_exchange *x);
 void api_init(struct envd *e, struct http_exchange *x);
+void api_upgrade(struct envd *e, struct http_exchange *x);
+void api_freeze(struct envd *e, struct http_exchange *x);
+void api_unfreeze(struct envd *e, struct http_exchange *x);
 void api_files_get(struct envd *e, struct http_exchange *x);
 void api_files_post(struct envd *e, struct http_exchange *x);
 void api_files_compose(struct envd *e, struct http_exchange *x);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api/api.h"
+#include "api/init.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "http/exchange.h"
 #include "http/query.h"
 #include "security/access.h"
+#include "security/origin.h"
 #include "security/user.h"
 
 #define EXPOSED_HEADERS                                              \
@@ -44,7 +46,12 @@ static const struct rest_route rest_routes[] = {
     {"/metrics", "HEAD", api_metrics, HTTP_HEAD, false},
     {"/envs", "GET", api_envs, HTTP_GET, false},
     {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
+    {"/ports", "GET", api_ports, HTTP_GET, false},
+    {"/ports", "HEAD", api_ports, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
+    {"/upgrade", "POST", api_upgrade, HTTP_POST, false},
+    {"/freeze", "POST", api_freeze, HTTP_POST, false},
+    {"/unfreeze", "POST", api_unfreeze, HTTP_POST, false},
     {"/fsfreeze", "POST", api_fsfreeze, HTTP_POST, false},
     {"/fsthaw", "POST", api_fsthaw, HTTP_POST, false},
     {"/collapse", "POST", api_collapse, HTTP_POST, false},
@@ -57,6 +64,12 @@ static const struct rest_route rest_routes[] = {
     {"/files/tar", "GET", api_tar_get, HTTP_GET, false},
     {"/files/tar", "HEAD", api_tar_get, HTTP_HEAD, false},
     {"/files/tar", "POST", api_tar_post, HTTP_POST, false},
+};
+
+/* Paths for whoever runs the machine, not for whoever is in it. */
+static const char *const control_paths[] = {
+    "/collapse", "/freeze",   "/fsfreeze", "/fsthaw",
+    "/init",     "/unfreeze", "/upgrade",
 };
 
 /* Paths whose unknown Basic user is refused, known method or not. */
@@ -162,15 +175,55 @@ has_own_auth(const struct http_request *r)
     return false;
 }
 
+/* Whether it says nothing of the sandbox, or is to bring the token. */
+static bool
+needs_no_token(const struct http_request *r)
+{
+    return str_eq(r->path, "/health") ||
+           (str_eq(r->path, "/init") && r->method == HTTP_POST);
+}
+
+/*
+ * The token is only in our memory, and gone with it.  Until the host sets it
+ * again, the one whose hash the metadata service has is the token; nobody is
+ * let in as long as a service that is known to be there has not said.
+ */
+static bool
+passes_hash(struct envd *e, struct http_exchange *x)
+{
+    struct str token = http_header(x, "X-Access-Token");
+    const struct mmds_document *d;
+    struct str hash;
+
+    if (e->mmds == NULL || init_was_done(e->init) ||
+        needs_no_token(http_request(x)))
+        return true;
+    d = mmds_document(e->mmds);
+    if (d == NULL)
+        return !mmds_answered_before(e->mmds);
+    hash = str_from(d->access_token_hash);
+    if (hash.len == 0 || access_hash_matches(hash, (struct str){0}))
+        return true;
+    return token.len > 0 && access_hash_matches(hash, token) &&
+           access_token_set(e->token, token) == 0;
+}
+
+static bool
+passes_token(struct envd *e, struct http_exchange *x)
+{
+    if (!access_token_is_set(e->token))
+        return passes_hash(e, x);
+    return has_own_auth(http_request(x)) ||
+           access_token_equals(e->token, http_header(x, "X-Access-Token"));
+}
+
 /* Returns true when the request was refused. */
 static bool
 token_gate(struct envd *e, struct http_exchange *x)
 {
     struct log_line line;
 
-    if (!access_token_is_set(e->token) || has_own_auth(http_request(x)))
-        return false;
-    if (access_token_equals(e->token, http_header(x, "X-Access-Token")))
+    if (passes_token(e, x))
         return false;
     if (log_begin(&line, LOG_LEVEL_ERROR, "envd"))
         log_end(&line, "Trying to access secured envd without correct access "
@@ -283,10 +336,32 @@ api_envd(const struct call *c)
     return call_server_ctx(c);
 }
 
+/* Whether a path is one that the peer is not to know of. */
+static bool
+is_out_of_reach(struct envd *e, struct http_exchange *x)
+{
+    enum control_from from = e->options.control_from;
+    struct str path = http_request(x)->path;
+    struct log_line line;
+    bool control = false;
+
+    if (from == CONTROL_ANYONE ||
+        (from == CONTROL_AUTO && e->options.not_firecracker))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(control_paths); i++)
+        control = control || str_eq(path, control_paths[i]);
+    if (!control || origin_is_outside(e->origin, http_socket(x)))
+        return false;
+    if (log_begin(&line, LOG_LEVEL_WARN, "envd"))
+        log_end(&line, "A control request from inside the machine was refused");
+    return true;
+}
+
 static void
 route_rest(struct envd *e, struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
+    bool hidden = is_out_of_reach(e, x);
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
@@ -294,13 +369,13 @@ route_rest(struct envd *e, struct http_exchange *x)
 
         if (!str_eq(r->path, route->path))
             continue;
-        if (route->method == r->method) {
+        if (route->method == r->method && !hidden) {
             route->handle(e, x);
             return;
         }
         found = true;
     }
-    if (!found) {
+    if (!found || hidden) {
         http_reply_text(x, 404, "404 page not found\n");
         return;
     }

@@ -19,6 +19,7 @@
 #include "connect/call.h"
 #include "envd.h"
 #include "filesystem/path.h"
+#include "guest/ports.h"
 #include "guest/settings.h"
 #include "process/process.h"
 #include "security/user.h"
@@ -399,8 +400,10 @@ start(struct call *c, const Process__StartRequest *r,
     result = process_start(e->processes, &spec, tag,
                            call_timeout_ms(c, /* connect_only= */ true), copy,
                            config_free, ret, st);
-    if (result == 0)
+    if (result == 0) {
         copy = NULL;
+        ports_stir(e->ports);
+    }
 out:
     if (copy != NULL)
         config_free(copy);

@@ -40,6 +40,7 @@ struct http_server {
     http_request_fn on_request;
     void *ctx;
     struct http_limits limits;
+    struct http_stats stats;
     struct http_listener_list listeners;
     struct http_conn_list conns;
     size_t conn_count;
@@ -73,6 +74,7 @@ struct http_exchange {
     struct buf *into;    /* the handler's, for the body; NULL: it has none */
     size_t into_max;     /* bytes */
     size_t into_news;    /* appended and not yet told */
+    uint8_t kind;        /* below HTTP_KINDS */
 
     bool http_1_0;
     bool expect_continue; /* the client waits for 100 */
@@ -152,6 +154,19 @@ conn_of_const(const struct http_exchange *x)
     const char *at = (const char *)x - offsetof(struct http_conn, x);
 
     return (const void *)at;
+}
+
+static inline struct http_answers *
+conn_answers(struct http_conn *c)
+{
+    return &c->server->stats.answers[c->x.kind];
+}
+
+/* An answer of the kind that the exchange is of begins. */
+static inline void
+conn_count_answer(struct http_conn *c, int status)
+{
+    conn_answers(c)->count[status < 600 ? status / 100 : 0]++;
 }
 
 /* conn.c */

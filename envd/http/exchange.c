@@ -33,6 +33,13 @@ http_header(const struct http_exchange *x, const char *name)
 }
 
 void
+http_set_kind(struct http_exchange *x, unsigned int kind)
+{
+    assert(kind < HTTP_KINDS);
+    x->kind = (uint8_t)kind;
+}
+
+void
 http_accept(struct http_exchange *x, const struct http_handler *h, void *ctx)
 {
     assert(x->handler == NULL);

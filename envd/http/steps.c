@@ -27,6 +27,7 @@ conn_refuse(struct http_conn *c, int status, const char *why)
     if (!empty)
         buf_appendf(out, "%d %s%s%s", status, phrase, why != NULL ? ": " : "",
                     why != NULL ? why : "");
+    conn_count_answer(c, status);
     c->linger = true;
     conn_set_phase(c, CONN_CLOSING);
 }

@@ -31,11 +31,25 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 struct loop;
 struct worker_pool;
+
+/* What a pool does now, and how much it was given ever. */
+struct worker_stats {
+    size_t waiting; /* jobs in the queues */
+    size_t held;    /* jobs held back for where threads stand still */
+    unsigned int threads;
+    unsigned int running; /* of them, with a job */
+    unsigned int still;   /* of those, without progress */
+    uint64_t submitted;
+};
+
+/* Context: loop. */
+struct worker_stats worker_pool_stats(struct worker_pool *pool);
 
 /* How long a job may be held up by the batch it is in. */
 #define WORKER_NUDGE_MS 1

@@ -184,6 +184,24 @@ pool_look(struct worker_pool *pool, int64_t ms)
     return moved;
 }
 
+struct worker_stats
+worker_pool_stats(struct worker_pool *pool)
+{
+    struct worker_stats s;
+
+    (void)pthread_mutex_lock(&pool->lock);
+    s = (struct worker_stats){
+        .waiting = pool->waiting,
+        .held = pool->held_count,
+        .threads = pool->threads,
+        .running = pool->running,
+        .still = pool->still,
+        .submitted = pool->submitted,
+    };
+    (void)pthread_mutex_unlock(&pool->lock);
+    return s;
+}
+
 /*
  * Let held jobs go on whose place has moved, and end those that nobody wants
  * any more.

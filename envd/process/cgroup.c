@@ -1,11 +1,13 @@
 /*
- * The directories of cgroups, and the leaves below them.
+ * The directories of cgroups, what they get of the machine, and the leaves
+ * below them.
  *
  * Guests have root and may remove, divide or freeze what is here at any time:
  * whatever fails costs the placement of a command, never the command.
  */
 #include "process/cgroup.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,13 +20,15 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/cgroup_file.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
-#include "process/cgroup_file.h"
 #include "process/cgroup_linger.h"
+#include "process/cgroup_oom.h"
+#include "process/cgroup_values.h"
 
 /* Names taken by others that are tried before giving up for this time. */
 #define NAMES_MAX 256
@@ -41,12 +45,19 @@ static const char *const kind_names[] = {
 
 #define KINDS ARRAY_LEN(kind_names)
 
+static_assert(KINDS == CGROUP_OOM_WATCHED, "each is watched");
+
+/* A third one, for whoever forwards ports; nothing of ours is in it. */
+#define FORWARDERS "socats"
+
 struct cgroups {
     int root_fd;
     int kind_fd[KINDS];
     bool refused[KINDS]; /* the kernel would not place a process below it */
     uint64_t last;       /* number of the newest leaf */
+    struct cgroup_budget budget;
     struct cgroup_lingerers lingerers;
+    struct cgroup_oom oom;
 };
 
 static void
@@ -95,13 +106,26 @@ kind_open(struct cgroups *g, enum cgroup_kind kind)
     return g->kind_fd[kind] < 0 ? -errno : 0;
 }
 
+/* Give it its share, and watch it. */
+static int
+kind_furnish(struct cgroups *g, enum cgroup_kind kind)
+{
+    cgroup_oom_watch(&g->oom, kind, &g->kind_fd[kind], kind_names[kind]);
+    return cgroup_values_write(g->kind_fd[kind], kind_names[kind], &g->budget);
+}
+
 /* A directory that is of no use is replaced, if nobody is in it. */
 static int
 kind_renew(struct cgroups *g, enum cgroup_kind kind)
 {
+    int r;
+
     g->refused[kind] = false;
     (void)unlinkat(g->root_fd, kind_names[kind], AT_REMOVEDIR);
-    return kind_open(g, kind);
+    r = kind_open(g, kind);
+    if (r == 0)
+        (void)kind_furnish(g, kind);
+    return r;
 }
 
 /* Remove a leaf now, or when it is empty. */
@@ -149,27 +173,66 @@ enable_controllers(int root_fd)
         (void)cgroup_write(root_fd, "cgroup.subtree_control", controllers[i]);
 }
 
+static int
+forwarders_make(struct cgroups *g)
+{
+    SCOPE(fd_close) int fd = -1;
+
+    if (mkdirat(g->root_fd, FORWARDERS, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    fd = openat(g->root_fd, FORWARDERS,
+                O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : cgroup_values_write(fd, FORWARDERS, &g->budget);
+}
+
+/* Returns 0, or -errno with what it is about in *ret_what. */
+static int
+layout_make(struct cgroups *g, const char **ret_what)
+{
+    uint64_t mine = 0;
+    int r = 0;
+
+    for (enum cgroup_kind kind = 0; kind < KINDS && r == 0; kind++) {
+        *ret_what = kind_names[kind];
+        r = kind_open(g, kind);
+        mine += r == 0 ? cgroup_pids(g->kind_fd[kind]) : 0;
+    }
+    if (r == 0) {
+        *ret_what = "/proc/meminfo";
+        r = cgroup_budget_read("/proc", mine, &g->budget);
+    }
+    for (enum cgroup_kind kind = 0; kind < KINDS && r == 0; kind++) {
+        *ret_what = kind_names[kind];
+        r = kind_furnish(g, kind);
+    }
+    if (r == 0) {
+        *ret_what = FORWARDERS;
+        r = forwarders_make(g);
+    }
+    return r;
+}
+
 struct cgroups *
 cgroups_open_at(struct loop *loop, int root_fd)
 {
     struct cgroups *g = xcalloc(1, sizeof(*g));
+    const char *what;
+    int r;
 
     g->root_fd = root_fd;
     for (enum cgroup_kind kind = 0; kind < KINDS; kind++)
         g->kind_fd[kind] = -1;
     cgroup_lingerers_init(&g->lingerers, loop);
+    cgroup_oom_init(&g->oom, loop);
     enable_controllers(root_fd);
-    for (enum cgroup_kind kind = 0; kind < KINDS; kind++) {
-        int r = kind_open(g, kind);
-
-        if (r < 0) {
-            log_failure("Commands are not placed in cgroups", kind_names[kind],
-                        errno_text(-r));
-            cgroups_close(g);
-            return NULL;
-        }
-        kind_tidy(g, kind);
+    r = layout_make(g, &what);
+    if (r < 0) {
+        log_failure("Commands are not placed in cgroups", what, errno_text(-r));
+        cgroups_close(g);
+        return NULL;
     }
+    for (enum cgroup_kind kind = 0; kind < KINDS; kind++)
+        kind_tidy(g, kind);
     return g;
 }
 
@@ -197,10 +260,25 @@ cgroups_close(struct cgroups *g)
     if (g == NULL)
         return;
     cgroup_lingerers_done(&g->lingerers);
+    cgroup_oom_done(&g->oom);
     for (enum cgroup_kind kind = 0; kind < KINDS; kind++)
         fd_close(&g->kind_fd[kind]);
     fd_close(&g->root_fd);
     free(g);
+}
+
+int
+cgroups_dup(const struct cgroups *g, enum cgroup_kind kind)
+{
+    if (g == NULL || g->kind_fd[kind] < 0)
+        return -1;
+    return fcntl(g->kind_fd[kind], F_DUPFD_CLOEXEC, 0);
+}
+
+int
+cgroups_root(const struct cgroups *g)
+{
+    return g == NULL ? -1 : fcntl(g->root_fd, F_DUPFD_CLOEXEC, 3);
 }
 
 static uint64_t

@@ -1,7 +1,8 @@
 /*
- * A cgroup for each command: directories `user` and `ptys` below a root, and
- * in them one leaf a command, by which all that the command makes can be
- * counted, stopped and killed.
+ * A cgroup for each command: directories `user` and `ptys` below a root, which
+ * have their share of the machine, and in them one leaf a command, by which all
+ * that the command makes can be counted, stopped and killed.  A third,
+ * `socats`, is for whoever forwards ports.
  *
  * A leaf has no controllers of its own.  It is removed when its command has
  * ended and nobody is left in it.
@@ -34,7 +35,8 @@ struct cgroup_leaf {
  * left; those in which its commands live on are removed when they end.
  *
  * Returns NULL, which stands for no placement everywhere below, when `root` is
- * no cgroup v2 or does not let us; the log says why.  Context: loop.
+ * no cgroup v2 or does not let us, or the size of memory is not known; the log
+ * says why.  Context: loop.
  */
 struct cgroups *cgroups_open(struct loop *loop, const char *root);
 
@@ -46,6 +48,15 @@ struct cgroups *cgroups_open_at(struct loop *loop, int root_fd);
  * stay.  NULL is fine.
  */
 void cgroups_close(struct cgroups *g);
+
+/* A descriptor of the root, the caller's to close; -1 when there is none. */
+int cgroups_root(const struct cgroups *g);
+
+/*
+ * The directory above the leaves of a kind, O_PATH, for the caller to close;
+ * -1 when there is none or `g` is NULL.
+ */
+int cgroups_dup(const struct cgroups *g, enum cgroup_kind kind);
 
 /*
  * Make a leaf; *ret has an fd of -1 when there is none to be had (the log says

@@ -13,12 +13,12 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/cgroup_file.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "limits.h"
-#include "process/cgroup_file.h"
 
 /* How often those are looked at that the kernel would not watch. */
 #define RETRY_MS (10 * 1000)

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/str.h"
-#include "process/cgroup_file.h"
+#include "base/cgroup_file.h"
 #include "process/proc.h"
 
 /* Looks at /proc before giving up on a tree that grows while it is stopped. */

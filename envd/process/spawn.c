@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
-#include "process/cgroup_file.h"
+#include "base/cgroup_file.h"
 #include "process/pty.h"
 #include "process/spawn_child.h"
 #include "process/spawn_make.h"

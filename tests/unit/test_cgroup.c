@@ -13,9 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "base/cgroup_file.h"
 #include "base/fd.h"
 #include "process/cgroup.h"
-#include "process/cgroup_file.h"
 #include "process/table.h"
 
 static char tmp[] = "/tmp/test_cgroup_XXXXXX";
@@ -244,6 +244,7 @@ fake_clean(void)
     (void)unlink(below(fake_root, "cgroup.subtree_control"));
     assert_int_equal(rmdir(below(fake_root, "user")), 0);
     assert_int_equal(rmdir(below(fake_root, "ptys")), 0);
+    assert_int_equal(rmdir(below(fake_root, "socats")), 0);
 }
 
 static void
@@ -952,6 +953,7 @@ real_clean(void **state)
     real_wait("", "populated 0");
     remove_tree(below(real_root, "user"), 2);
     remove_tree(below(real_root, "ptys"), 2);
+    remove_tree(below(real_root, "socats"), 1);
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Flat keyed files of cgroups.
  */
-#include "process/cgroup_file.h"
+#include "base/cgroup_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
  * The small files of a cgroup: reading one value, writing one word.
  */
-#ifndef ENVD_PROCESS_CGROUP_FILE_H
-#define ENVD_PROCESS_CGROUP_FILE_H
+#ifndef ENVD_BASE_CGROUP_FILE_H
+#define ENVD_BASE_CGROUP_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
