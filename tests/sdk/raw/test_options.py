@@ -39,7 +39,7 @@ def test_defaults(config):
     assert errors == ""
     assert options == {
         "cgroup-root": "/sys/fs/cgroup", "file-access": "compat", "isnotfc": "false", "kill-scope": "tree",
-        "linger-ms": "100", "no-cgroups": "false", "port": "49983", "replay": "resume",
+        "linger-ms": "100", "mmds-address": "169.254.169.254:80", "no-cgroups": "false", "port": "49983", "replay": "resume",
         "ring-bytes": "1048576", "rings-bytes": "67108864", "stall-ms": "10000",
         "start-restart": "on-failure", "stop-ms": "5000", "term-grace-ms": "0",
         "verbose": "false"}
