@@ -1,10 +1,10 @@
 /*
  * Looking at the kernel's listening sockets, and what follows from it.
  *
- * A look costs some microseconds, so it may be frequent where something is to
- * be expected: soon after a command was started, four times a second while
- * commands run or ports have changed lately, once a second otherwise.  Where
- * nothing is forwarded and nobody follows, nothing is looked at.
+ * A look costs some tens of microseconds, so it may be frequent where something
+ * is to be expected: soon after a command was started, four times a second
+ * while commands run or ports have changed lately, once a second otherwise.
+ * Where nothing is forwarded and nobody follows, nothing is looked at.
  */
 #include "guest/ports.h"
 
