@@ -17,8 +17,11 @@
 
 #include "api/api.h"
 #include "api/freeze.h"
+#include "api/health.h"
+#include "api/helper_spawn.h"
 #include "api/init.h"
 #include "api/listeners.h"
+#include "api/metrics.h"
 #include "api/profiles.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
@@ -167,12 +170,12 @@ envd_options_init(struct envd_options *o)
 static void
 make_init(struct envd *e)
 {
-    const struct volumes_options volumes = {.spawner = &helper_spawner};
+    const struct volumes_options volumes = {.spawner = &api_helper_spawner};
 
     e->ca = ca_bundle_new(e->loop, e->workers, NULL, NULL);
     e->volumes = volumes_new(e->loop, e->workers, &volumes);
     e->hosts = hosts_new(e->workers, NULL);
-    e->hooks = hooks_new(e->loop, e->workers, &helper_spawner, NULL);
+    e->hooks = hooks_new(e->loop, e->workers, &api_helper_spawner, NULL);
     e->init = init_service_new(e, NULL);
 }
 
@@ -282,6 +285,9 @@ envd_new(const struct envd_options *options)
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
     e->origin = origin_new();
+    e->metrics = metrics_new(e);
+    e->started_ms = loop_now_ms();
+    loop_watch_stalls(e->loop, 0);
     if (!ready) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
@@ -310,6 +316,17 @@ on_stop(struct loop_signal *s)
     loop_stop(stop->loop);
 }
 
+struct state_signal {
+    struct loop_signal signal;
+    struct envd *envd;
+};
+
+static void
+on_state(struct loop_signal *s)
+{
+    health_log(container_of(s, struct state_signal, signal)->envd);
+}
+
 /* Not through a link that somebody has put there. */
 static void
 write_pid_file(const char *path)
@@ -326,17 +343,33 @@ write_pid_file(const char *path)
         (void)fprintf(stderr, "%s: %s\n", path, errno_text(errno));
 }
 
+static void
+log_identity(const struct envd *e)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_INFO, "envd"))
+        return;
+    log_str(&line, "version", ENVD_VERSION);
+    if (e->options.commit != NULL)
+        log_str(&line, "commit", e->options.commit);
+    log_end(&line, "The agent begins");
+}
+
 int
 envd_run(struct envd *e)
 {
     struct stop_signal term = {.loop = e->loop};
     struct stop_signal interrupt = {.loop = e->loop};
+    struct state_signal state = {.envd = e};
     const char *pid_file = e->options.pid_file;
     int r;
 
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
+    loop_signal_init(e->loop, &state.signal, SIGUSR1, on_state);
     write_pid_file(pid_file);
+    log_identity(e);
     listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
@@ -344,6 +377,7 @@ envd_run(struct envd *e)
         (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
+    loop_signal_done(&state.signal);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -371,6 +405,7 @@ envd_free(struct envd *e)
     loop_run_deferred(e->loop);
     watch_hub_free(e->watches);
     http_server_free(e->http);
+    metrics_free(e->metrics);
     cpu_sampler_free(e->cpu);
     guest_settings_free(e->settings);
     access_token_free(e->token);

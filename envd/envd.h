@@ -28,12 +28,13 @@ struct http_server;
 struct init_service;
 struct log_exporter;
 struct loop;
+struct metrics;
 struct mime_types;
 struct mmds;
 struct origin;
 struct polled_table;
-struct profiles;
 struct ports;
+struct profiles;
 struct service;
 struct user_db;
 struct volumes;
@@ -68,13 +69,13 @@ struct envd_options {
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
     enum file_access file_access; /* -file-access */
-    enum seccomp_mode seccomp;    /* -seccomp */
-    const char *seccomp_profiles; /* -seccomp-profiles: a directory */
     enum control_from control_from; /* -control-from */
     const char *listen_unix;        /* -listen-unix; NULL: none */
     uint16_t listen_vsock;          /* -listen-vsock; 0: our port, where there
                                        is a device and the machine is ours */
     const char *commit;             /* what it was built from; NULL: unknown */
+    enum seccomp_mode seccomp;      /* -seccomp */
+    const char *seccomp_profiles;   /* -seccomp-profiles: a directory */
     struct process_settings process;
 };
 
@@ -107,6 +108,8 @@ struct envd {
     struct volumes *volumes;
     struct hosts *hosts;
     struct hooks *hooks;
+    struct metrics *metrics;
+    int64_t started_ms;          /* by loop_now_ms() */
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */

@@ -178,6 +178,10 @@
       "with bytes in flight; further connections copy")                        \
     X(FORWARD_PIPE_BYTES, 256 * 1024, "bytes",                                 \
       "in flight in one direction of a connection, and moved at a time")       \
+    X(METRICS_WAIT_MS, 250, "ms",                                              \
+      "for a reading of the kernel's figures, before an answer goes without")  \
+    X(REQUEST_ID_BYTES, 128, "bytes",                                          \
+      "X-Request-Id; a longer one is not ours")                                \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

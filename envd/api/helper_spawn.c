@@ -1,12 +1,13 @@
 /*
- * Programs that the agent runs for itself: as a command is made, but as root,
- * beside the agent.
+ * From a helper to a spawn.
  */
-#include <errno.h>
+#include "api/helper_spawn.h"
 
-#include "api/init.h"
+#include <errno.h>
+#include <unistd.h>
+
 #include "base/fd.h"
-#include "guest/helper.h"
+#include "base/status.h"
 #include "process/spawn.h"
 
 static int
@@ -18,25 +19,25 @@ helper_spawn(void *ctx, const char *const *argv, const char *const *env,
         .args = argv + 1,
         .env = env,
         .cwd = "/",
+        .uid = geteuid(),
+        .gid = getegid(),
         .tty_gid = (gid_t)-1,
         .cgroup_fd = -1,
     };
     struct spawn_child child;
     struct status st = {0};
-    int r;
+    int err;
 
     (void)ctx;
-    while (argv[spec.arg_count + 1] != NULL)
+    while (spec.args[spec.arg_count] != NULL)
         spec.arg_count++;
-    r = spawn(&spec, &child, &st);
-    if (r < 0)
-        r = st.err != 0 ? -st.err : -EIO;
-    status_done(&st);
-    if (r < 0)
-        return r;
-    /* How it failed is not asked: that it did is seen by its end. */
+    if (spawn(&spec, &child, &st) < 0) {
+        err = st.err != 0 ? st.err : EIO;
+        status_done(&st);
+        return -err;
+    }
+    /* A child that cannot say why it failed ends all the same. */
     fd_close(&child.status_fd);
-    fd_close(&child.stdin_fd);
     *ret = (struct helper_child){
         .pid = child.pid,
         .pid_fd = child.pid_fd,
@@ -46,4 +47,4 @@ helper_spawn(void *ctx, const char *const *argv, const char *const *env,
     return 0;
 }
 
-const struct helper_spawner helper_spawner = {.spawn = helper_spawn};
+const struct helper_spawner api_helper_spawner = {helper_spawn, NULL};

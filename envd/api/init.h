@@ -28,7 +28,6 @@
 #include "loop/worker.h"
 
 struct envd;
-struct helper_spawner;
 struct http_exchange;
 struct init_service;
 struct init_work;
@@ -224,9 +223,6 @@ void init_get_stats(const struct init_service *s, struct init_stats *ret);
 
 /* Whether an /init has succeeded since the process began. */
 bool init_was_done(const struct init_service *s);
-
-/* Makes programs as commands are made (helper_spawn.c). */
-extern const struct helper_spawner helper_spawner;
 
 /* ---- parts for init_steps.c ---------------------------------------------- */
 

@@ -61,7 +61,7 @@ struct fake {
 };
 
 static struct fake fake;
-static atomic_bool never_cancelled;
+__attribute__((unused)) static atomic_bool never_cancelled;
 
 static struct odd *
 odd_find(const char *path)
