@@ -200,9 +200,8 @@ start_fsfreeze(struct envd *e)
     const struct fsfreeze_options o = {.mount = e->options.freeze_mount};
 
     e->fsfreeze = fsfreeze_new(e->loop, e->workers, &o);
-    /* Otherwise the machine is not ours. */
-    if (getpid() == 1 || !e->options.not_firecracker || o.mount != NULL)
-        fsfreeze_heal(e->fsfreeze);
+    fsfreeze_heal(e->fsfreeze, getpid() == 1 || !e->options.not_firecracker ||
+                                   o.mount != NULL);
 }
 
 /* Whether commands run: they are what opens ports. */

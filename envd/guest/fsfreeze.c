@@ -38,6 +38,7 @@ enum task {
     TASK_THAW,
     TASK_WATCHDOG, /* a thaw that nobody asked for */
     TASK_HEAL,     /* a thaw, unless a marker says that the freeze was meant */
+    TASK_LOOK,     /* only look for that marker */
 };
 
 struct fsfreeze {
@@ -150,13 +151,19 @@ run_freeze(struct job *job)
         (void)unlink(f->marker);
 }
 
+static bool
+is_heal(const struct fsfreeze *f)
+{
+    return f->task == TASK_HEAL || f->task == TASK_LOOK;
+}
+
 static void
 run_thaw(struct job *job)
 {
     struct fsfreeze *f = container_of(job, struct fsfreeze, job);
 
-    f->meant = f->task == TASK_HEAL && marker_is_ours(f);
-    if (f->meant)
+    f->meant = is_heal(f) && marker_is_ours(f);
+    if (f->meant || f->task == TASK_LOOK)
         return;
     change(f, "FITHAW", f->o.ops->thaw, EINVAL);
     if (f->err == 0)
@@ -173,12 +180,13 @@ log_outcome(const struct fsfreeze *f)
         [TASK_THAW] = "file system thawed",
         [TASK_WATCHDOG] = "file system thawed by the watchdog",
         [TASK_HEAL] = "file system counts as frozen since before the start",
+        [TASK_LOOK] = "file system counts as frozen since before the start",
     };
     bool warn = f->err < 0 || f->task == TASK_WATCHDOG;
     struct log_line line;
 
     /* That nothing was to be healed is nothing new. */
-    if (f->task == TASK_HEAL && !f->meant)
+    if (is_heal(f) && !f->meant)
         return;
     if (!log_begin(&line, warn ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "envd"))
         return;
@@ -236,7 +244,7 @@ take_outcome(struct fsfreeze *f)
         hold(f, true);
         set_frozen(f);
     } else if (f->err == 0) {
-        f->stats.thaws += f->task != TASK_HEAL ? 1 : 0;
+        f->stats.thaws += is_heal(f) ? 0 : 1;
         f->stats.watchdog += f->task == TASK_WATCHDOG ? 1 : 0;
         set_thawed(f);
     } else if (f->task == TASK_WATCHDOG) {
@@ -268,7 +276,7 @@ on_job(struct job *job)
         return;
     }
     /* Of trouble before the start there is nothing to tell. */
-    if (f->task == TASK_HEAL && !f->meant)
+    if (is_heal(f) && !f->meant)
         f->err = 0;
     log_outcome(f);
     take_outcome(f);
@@ -380,10 +388,16 @@ fsfreeze_free(struct fsfreeze *f)
 }
 
 void
-fsfreeze_heal(struct fsfreeze *f)
+fsfreeze_heal(struct fsfreeze *f, bool ours)
 {
-    if (!f->running)
-        start(f, TASK_HEAL, NULL);
+    bool marked = access(f->marker, F_OK) == 0;
+
+    if (f->running || !(ours || marked))
+        return;
+    /* Until it is known what the marker says. */
+    if (marked)
+        hold(f, true);
+    start(f, ours ? TASK_HEAL : TASK_LOOK, NULL);
 }
 
 static void

@@ -208,6 +208,14 @@ gate_has_room_locked(const struct worker_pool *pool, const struct job *job)
            pool->gated_count < LIMIT_WORKER_GATED_JOBS;
 }
 
+static void
+requeue_locked(struct worker_pool *pool, struct job *job)
+{
+    STAILQ_INSERT_TAIL(job->bulk ? &pool->bulk : &pool->queued, job, link);
+    pool->gated_count--;
+    pool->waiting++;
+}
+
 /* Queue what was put aside again: all of it, or what was cancelled. */
 static void
 give_back_locked(struct worker_pool *pool, bool all)
@@ -218,13 +226,10 @@ give_back_locked(struct worker_pool *pool, bool all)
     STAILQ_CONCAT(&gated, &pool->gated);
     while ((job = STAILQ_FIRST(&gated)) != NULL) {
         STAILQ_REMOVE_HEAD(&gated, link);
-        if (!all && !job_cancelled(job)) {
+        if (all || job_cancelled(job))
+            requeue_locked(pool, job);
+        else
             STAILQ_INSERT_TAIL(&pool->gated, job, link);
-            continue;
-        }
-        STAILQ_INSERT_TAIL(job->bulk ? &pool->bulk : &pool->queued, job, link);
-        pool->gated_count--;
-        pool->waiting++;
     }
 }
 

@@ -390,12 +390,30 @@ test_heal_without_a_marker(void **state)
     (void)state;
     fixture_open(&x, 0);
     scratch_file("run/.fsfreeze", "another-boot /\n", 0644);
-    fsfreeze_heal(x.f);
+    fsfreeze_heal(x.f, true);
     assert_false(fsfreeze_frozen(x.f));
     turn(&x, is_healed);
     write_something(&x);
     turn(&x, writer_is_over);
     assert_false(scratch_has("run/.fsfreeze"));
+    fixture_close(&x);
+}
+
+/* The machine is somebody else's, and so may the freeze be. */
+static void
+test_heal_without_a_right_to(void **state)
+{
+    struct fixture x;
+
+    (void)state;
+    fixture_open(&x, 0);
+    for (int i = 0; i < 2; i++) {
+        fsfreeze_heal(x.f, false);
+        write_something(&x);
+        turn(&x, writer_is_over);
+        assert_int_equal(atomic_load(&fake.thaws), 0);
+        scratch_file("run/.fsfreeze", "another-boot /\n", 0644);
+    }
     fixture_close(&x);
 }
 
@@ -413,7 +431,6 @@ test_heal_with_a_marker(void **state)
     const struct fsfreeze_options o = {
         .ops = &fake_ops, .mount = x.mount, .run_dir = x.run_dir};
 
-    (void)state;
     fixture_open(&x, 0);
     expect(&x, freeze(&x, &w), 0, "");
     /* Another agent begins. */
@@ -422,7 +439,7 @@ test_heal_with_a_marker(void **state)
     fsfreeze_free(x.f);
     x.workers = worker_pool_new(x.loop, 2);
     x.f = fsfreeze_new(x.loop, x.workers, &o);
-    fsfreeze_heal(x.f);
+    fsfreeze_heal(x.f, *state != NULL);
     turn(&x, counts_as_frozen);
     assert_int_equal(atomic_load(&fake.thaws), 0);
     write_something(&x);
@@ -457,6 +474,7 @@ make(void **state)
 int
 main(void)
 {
+    static bool ours = true;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_freeze_and_thaw),
         cmocka_unit_test(test_failures),
@@ -464,7 +482,9 @@ main(void)
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_watchdog),
         cmocka_unit_test(test_heal_without_a_marker),
+        cmocka_unit_test(test_heal_without_a_right_to),
         cmocka_unit_test(test_heal_with_a_marker),
+        cmocka_unit_test_prestate(test_heal_with_a_marker, &ours),
         cmocka_unit_test(test_end_with_waiters),
     };
 

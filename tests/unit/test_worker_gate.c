@@ -221,9 +221,10 @@ test_paused_writers_are_in_nobodys_way(void **state)
         others[i].job.bulk = i < BULK;
         submit(&others[i]);
     }
-    for (int i = 0; i < COUNT; i++) {
+    for (int i = 0; i < COUNT; i++)
+        (void)sem_wait(&others[i].entered);
+    for (int i = 0; i < COUNT; i++)
         (void)sem_post(&others[i].leave);
-    }
     wait_done(&h, COUNT);
     for (int i = 0; i < COUNT; i++)
         assert_false(atomic_load(&writers[i].passed));
