@@ -186,9 +186,9 @@ test_refused_directories(void **state)
     assert_int_equal(chmod(scratch("hooks"), 01777), 0);
     expect(run(EVENT), 0, 0, -EPERM);
     assert_int_equal(chmod(scratch("hooks"), 0755), 0);
-    assert_int_equal(chown(scratch(""), 1000, 0), 0);
+    assert_int_equal(chown(scratch_root, 1000, 0), 0);
     expect(run(EVENT), 0, 0, -EPERM);
-    assert_int_equal(chown(scratch(""), 0, 0), 0);
+    assert_int_equal(chown(scratch_root, 0, 0), 0);
     assert_false(scratch_has("log"));
     expect(run(EVENT), 1, 0, 0);
 }
@@ -237,7 +237,7 @@ test_too_long(void **state)
     (void)state;
     scratch_dir(DIR);
     for (int i = 0; i < 6; i++) {
-        char name[8];
+        char name[16];
 
         (void)snprintf(name, sizeof(name), "h%d", i);
         script(name, 0755, "exec sleep 600");
