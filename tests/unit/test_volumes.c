@@ -342,15 +342,17 @@ test_data(void **state)
     char data[NFS_DATA_BYTES];
 
     (void)state;
-    assert_int_equal(nfs_mount_data(TARGET, data), 0);
+    assert_int_equal(nfs_mount_data(TARGET, true, data), 0);
     assert_string_equal(data, DATA);
-    assert_int_equal(nfs_mount_data("[fd00::1]:/data", data), 0);
+    assert_int_equal(nfs_mount_data(TARGET, false, data), 0);
+    assert_string_equal(data, DATA ",nolock");
+    assert_int_equal(nfs_mount_data("[fd00::1]:/data", true, data), 0);
     assert_string_equal(
         data, "hard,rsize=1048576,wsize=1048576,mountproto=tcp6,mountport=2049,"
               "proto=tcp6,port=2049,vers=3,noacl,noac,lookupcache=none,"
               "addr=fd00::1,mountaddr=fd00::1");
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_int_equal(nfs_mount_data(bad[i], data), -EINVAL);
+        assert_int_equal(nfs_mount_data(bad[i], true, data), -EINVAL);
 }
 
 /* ---- the ledger ---------------------------------------------------------- */
@@ -416,7 +418,7 @@ test_mount(void **state)
     (void)state;
     assert_string_equal(mount_one("abc", "new/deep/v"), "");
     kernel_expect("mount /new/deep/v\n");
-    assert_string_equal(kernel.data, DATA);
+    assert_string_equal(kernel.data, DATA ",nolock");
     assert_int_equal(kernel.flags, MS_SYNCHRONOUS);
     expect_ledger("/new/deep/v=abc;");
     (void)umount(scratch("new/deep/v"));
