@@ -38,6 +38,7 @@ def test_defaults(config):
     options, errors = dumped()
     assert errors == ""
     assert options == {
+        "control-from": "auto", "listen-vsock": "0",
         "cgroup-root": "/sys/fs/cgroup", "file-access": "compat", "isnotfc": "false", "kill-scope": "tree",
         "linger-ms": "100", "no-cgroups": "false", "port": "49983", "replay": "resume",
         "ring-bytes": "1048576", "rings-bytes": "67108864", "stall-ms": "10000",
