@@ -1,5 +1,6 @@
 """Sockets beside TCP: who is served there, and what becomes of them."""
 
+import contextlib
 import os
 import shlex
 import socket
@@ -11,6 +12,7 @@ import pytest
 import wire
 from agent import Agent
 from conftest import OWN_PORT
+from test_service import READY, Manager
 
 pytestmark = pytest.mark.ours
 
@@ -93,6 +95,57 @@ def test_unix_socket_that_was_left_is_replaced(agent_with, folder):
     with unix_connection(path) as conn:
         conn.send(wire.request("GET", "/health"))
         assert conn.answer().status == 204
+
+
+@pytest.fixture
+def manager(scratch):
+    with contextlib.closing(Manager(f"{scratch}/notify")) as made:
+        yield made
+
+
+def stored(name):
+    return ["FDSTORE=1", f"FDNAME={name}", "FDPOLL=0"]
+
+
+def test_unix_socket_outlives_the_agent(manager, folder):
+    """Who connects between two agents is served by the next."""
+    path = f"{folder}/envd.sock"
+    manager.start("-listen-unix", path)
+    lines, (tcp,) = manager.message()
+    assert lines == stored("envd-port")
+    lines, (unix,) = manager.message()
+    assert lines == stored("envd-unix")
+    assert manager.message() == (READY, [])
+    manager.stop()
+    manager.message()
+    with unix_connection(path) as conn:
+        conn.send(wire.request("GET", "/health"))
+        manager.start("-listen-unix", path, fds=[tcp, unix], names="envd-port:envd-unix")
+        assert manager.message() == (READY, [])  # and nothing is stored again
+        assert conn.answer().status == 204
+    manager.stop()
+    manager.message()
+
+    # one that asks for another path gives it up
+    manager.start("-listen-unix", f"{folder}/other", fds=[tcp, unix], names="envd-port:envd-unix")
+    assert manager.message()[0] == ["FDSTOREREMOVE=1", "FDNAME=envd-unix"]
+    assert manager.message()[0] == stored("envd-unix")
+    assert manager.message() == (READY, [])
+    manager.stop()
+
+
+def test_unix_socket_of_a_unit(manager, folder):
+    """Served whatever its name, for root alone."""
+    with socket.socket(socket.AF_UNIX) as unit:
+        unit.bind(f"{folder}/unit")
+        unit.listen()
+        manager.start(fds=[unit.fileno()], names="envd.socket")
+        assert manager.message()[0] == stored("envd-port")
+        assert manager.message() == (READY, [])
+        with unix_connection(f"{folder}/unit") as conn:
+            conn.send(wire.request("GET", "/health"))
+            assert conn.answer().status == 204
+    manager.stop()
 
 
 def refusal(*flags):
