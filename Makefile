@@ -81,7 +81,8 @@ GEN_H   := $(GEN_C:.c=.h) $B/gen/oneofs.inc
 GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
 # Of the agent's binary only; the rest is linked into tests too.
-MAIN    := envd/main.c $(wildcard envd/options*.c) envd/loop/no_scanf.c
+MAIN    := envd/main.c $(wildcard envd/options*.c) envd/loop/no_scanf.c \
+           envd/loop/no_gettext.c
 SRCS    := $(filter-out $(MAIN),$(wildcard envd/*/*.c envd/envd.c))
 TEST_PROTOS := codec_test google/protobuf/any
 TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)
@@ -111,6 +112,10 @@ $B/bin/replay_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $(OBJS) $(TEST_O)
 $B/bin/fuzz_%: $B/tests/fuzz/fuzz_%.o $(OBJS) $(TEST_O)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+
+# What is not on the path of bytes is built small: it runs once a request.
+cold := api guest init security
+$(cold:%=$B/envd/%/%.o) $B/envd/options%.o: cflags.release += -Os
 
 # The commit is compiled into one file only, rebuilt when it changes.
 $B/envd/main.o: CPPFLAGS_ALL += -DENVD_COMMIT='"$(COMMIT)"'
