@@ -154,11 +154,12 @@ listen_to_kernel(struct origin *o)
         ssize_t n = recvfrom(o->fd, &buf, sizeof(buf), MSG_DONTWAIT,
                              (struct sockaddr *)&from, &from_len);
 
-        if (n < 0 && errno == ENOBUFS)
-            o->stale = true; /* messages were lost */
-        else if (n < 0)
+        bool lost = n < 0 && errno == ENOBUFS;
+
+        if (n < 0 && !lost)
             return;
-        else if (from.nl_pid == 0 && !origin_feed(o, &buf, (size_t)n))
+        /* Messages of others than the kernel are none. */
+        if (lost || (from.nl_pid == 0 && !origin_feed(o, &buf, (size_t)n)))
             o->stale = true;
     }
 }
