@@ -1,6 +1,7 @@
 /*
  * Figures as text, read back by a strict parser; and which form is asked for.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -242,6 +244,50 @@ test_figures_of_this_process(void **state)
     assert_false(c.cpu_known || c.memory_known || c.pids_known);
 }
 
+static void
+plant(int dir_fd, const char *name, const char *content)
+{
+    int fd = openat(dir_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+    assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+    (void)close(fd);
+}
+
+static void
+test_figures_of_a_cgroup(void **state)
+{
+    static const char *const files[] = {"cpu.stat", "memory.current",
+                                        "memory.events", "pids.current"};
+    char folder[] = "/tmp/envd-figures-XXXXXX";
+    struct cgroup_figures c;
+    int dir;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(dir >= 0);
+    figures_read_cgroup(dir, &c);
+    assert_false(c.cpu_known || c.memory_known || c.pids_known);
+
+    plant(dir, "cpu.stat",
+          "usage_usec 30\nuser_usec 10\nsystem_usec 20\nnr_periods 0\n");
+    plant(dir, "memory.current", "4096\n");
+    plant(dir, "memory.events",
+          "low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 9\n");
+    plant(dir, "pids.current", "5\n");
+    figures_read_cgroup(dir, &c);
+    assert_true(c.cpu_known && c.memory_known && c.pids_known);
+    assert_int_equal(c.cpu_user_us, 10);
+    assert_int_equal(c.cpu_system_us, 20);
+    assert_int_equal(c.memory_bytes, 4096);
+    assert_int_equal(c.oom_kills, 2);
+    assert_int_equal(c.pids, 5);
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        assert_int_equal(unlinkat(dir, files[i], 0), 0);
+    (void)close(dir);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int
 main(void)
 {
@@ -253,6 +299,7 @@ main(void)
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_pressure_nonsense),
         cmocka_unit_test(test_figures_of_this_process),
+        cmocka_unit_test(test_figures_of_a_cgroup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
