@@ -136,6 +136,21 @@ def test_off_filters_nothing(agent_with, scratch):
     assert set(modes) == {0} and child["Seccomp"] == "0"
 
 
+def has_nfs():
+    with open("/proc/filesystems", encoding="ascii") as file:
+        return "\tnfs\n" in file.read()
+
+
+@pytest.mark.skipif(has_nfs(), reason="a mount that cannot fail at once")
+@pytest.mark.skipif(not os.environ["SDK_PRIVATE"], reason="no right to mount anything")
+def test_volumes_are_mounted_beside_the_filter(agent_with, scratch):
+    agent_with()
+    answer = exchange("POST", "/init", {"Content-Type": "application/json"}, json.dumps(
+        {"lifecycleID": "1", "volumeMounts": [
+            {"nfs_target": "127.0.0.1:/x", "path": f"{scratch}/volume"}]}).encode(), OWN_PORT)
+    assert answer.status == 400 and answer.body.endswith(b"failed: no such device"), answer.body
+
+
 @unsanitized  # AddressSanitizer has a limit on cores of its own
 def test_cores_are_for_commands(agent_with):
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
