@@ -216,11 +216,12 @@ passes_token(struct envd *e, struct http_exchange *x)
 static bool
 token_gate(struct envd *e, struct http_exchange *x)
 {
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
     struct log_line line;
 
     if (passes_token(e, x))
         return false;
-    if (log_begin(&line, LOG_LEVEL_ERROR, "envd"))
+    if (log_begin_limited(&line, LOG_LEVEL_ERROR, "envd", &quota))
         log_end(&line, "Trying to access secured envd without correct access "
                        "token");
     api_error(x, 401,
