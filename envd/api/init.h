@@ -6,6 +6,7 @@
  *     init_queue.c     authorisation, the queue, the course of one work
  *     init_steps.c     what a work consists of
  *     init_resume.c    what a new life of the machine asks for
+ *     init_report.c    what is told of a work when it ends
  *
  * A work belongs to no client.  Clients that want the same share it, one that
  * leaves takes nothing with it, and what has begun is carried to its end.
@@ -201,6 +202,8 @@ struct init_service {
     struct loop_deferred pump;
     char *lifecycle; /* the life that runs; NULL: not told yet */
     struct init_events events;
+    int64_t refusal_logged_ms; /* the last one; 0: none */
+    uint64_t refusals_unlogged;
     bool initialised;
     bool closing;
     struct init_stats stats;
@@ -231,6 +234,12 @@ bool init_step_resume(struct init_work *w);
 bool init_step_hooks(struct init_work *w);
 /* The value of X-Agent-Resume. */
 void init_resume_header(const struct init_work *w, struct buf *out);
+
+/* init_report.c: the value of X-Agent-Init-Ms, {"authorise":0.012,…}. */
+void init_report_times(const struct init_work *w, struct buf *out,
+                       int64_t now_ns);
+void init_report_log(const struct init_work *w, int status, const char *text,
+                     int64_t total_ns);
 
 /* init_hyperloop.c: map the address of events, and tell commands of it. */
 void init_hyperloop(struct init_service *s, const char *address);

@@ -11,7 +11,6 @@
 
 #include "api/init.h"
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "envd.h"
@@ -43,52 +42,6 @@ work_free(struct init_work *w)
     free(w);
 }
 
-static void
-append_ms(struct buf *out, const char *name, int64_t ns)
-{
-    buf_appendf(out, "%s\"%s\":%lld.%03lld", out->len > 0 ? "," : "{", name,
-                (long long)(ns / 1000000), (long long)(ns / 1000 % 1000));
-}
-
-/* {"authorise":0.012,…,"total":1.234} */
-static void
-append_times(const struct init_work *w, struct buf *out, int64_t now_ns)
-{
-    const struct init_ops *ops = w->service->ops;
-    int64_t authorised_ns = w->authorised_ns != 0 ? w->authorised_ns : now_ns;
-
-    append_ms(out, "authorise", authorised_ns - w->came_ns);
-    if (w->began_ns != 0) {
-        append_ms(out, "queue", w->began_ns - authorised_ns);
-        for (size_t i = 0; i < ops->step_count; i++)
-            if (w->took_ns[i] >= 0)
-                append_ms(out, ops->steps[i].name, w->took_ns[i]);
-    }
-    append_ms(out, "total", now_ns - w->came_ns);
-    buf_append_byte(out, '}');
-}
-
-static void
-log_end_of_work(const struct init_work *w, int status, const char *text,
-                int64_t total_ns)
-{
-    struct log_line line;
-    struct rusage usage;
-
-    if (!log_begin(&line, status == 204 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-                   "envd"))
-        return;
-    log_i64(&line, "duration_us", total_ns / 1000);
-    if (w->began_ns != 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
-        log_i64(&line, "minor_faults", usage.ru_minflt - w->faults_minor);
-        log_i64(&line, "major_faults", usage.ru_majflt - w->faults_major);
-    }
-    if (status == 204)
-        log_end(&line, w->stale ? "init: older than what is known" : "init");
-    else
-        log_end(&line, "init refused: %s", text);
-}
-
 /* Tell all who wait, and forget the work. */
 static void
 work_end(struct init_work *w, int status, const char *text)
@@ -104,14 +57,14 @@ work_end(struct init_work *w, int status, const char *text)
     };
     struct init_waiter *waiter;
 
-    append_times(w, &times, now_ns);
+    init_report_times(w, &times, now_ns);
     buf_append_byte(&times, '\0');
     init_resume_header(w, &resume);
     buf_append_byte(&resume, '\0');
     r.times = times.failed ? "" : (const char *)buf_data(&times);
     r.resume = resume.failed ? "" : (const char *)buf_data(&resume);
     s->stats.last_us = (now_ns - w->came_ns) / 1000;
-    log_end_of_work(w, status, text, now_ns - w->came_ns);
+    init_report_log(w, status, text, now_ns - w->came_ns);
     while ((waiter = TAILQ_FIRST(&w->waiters)) != NULL) {
         TAILQ_REMOVE(&w->waiters, waiter, link);
         waiter->work = NULL;
