@@ -38,7 +38,7 @@ run_reseed(struct job *job)
                        w->request->timestamp_ns, init_now_ns(), lifecycle);
 
     resume->reseed_error =
-        entropy_reseed(seed, MIN((size_t)MAX(len, 0), sizeof(seed) - 1));
+        entropy_reseed(seed, len < 0 ? 0 : MIN((size_t)len, most));
     resume->generation_error =
         generation_bump(RUN_DIR, lifecycle, &resume->generation);
 }

@@ -182,6 +182,24 @@ def test_attempts_at_the_same_time(own_agent):
         conn.close()
 
 
+def test_bodies_that_wait_are_bounded(own_agent):
+    """Sixteen megabytes; what is more is cut, so that its client tries again."""
+    size = 4 << 20
+    conns = []
+    for _ in range(5):
+        conns.append(Connection(OWN_PORT))
+        conns[-1].send(request("POST", "/init", {"Content-Length": str(size)}))
+        try:
+            conns[-1].send(b" " * (size - 1))
+        except ConnectionError:
+            break
+    assert conns[4].at_end()
+    for conn in conns:
+        conn.close()
+    eventually(lambda: exchange("POST", "/init", {"Content-Length": str(size)}, b" " * (size - 2) +
+                                b"{}", OWN_PORT).status == 204)
+
+
 # ---- what it sets ----------------------------------------------------------
 
 
