@@ -172,6 +172,15 @@ def test_a_client_that_leaves_takes_nothing_with_it(own_agent):
     eventually(lambda: envs().get("LEFT") == "1")
 
 
+def test_half_close(own_agent):
+    """Is no reason not to serve who need not wait."""
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/init", {}, b'{"envVars":{"HALF":"1"}}'))
+        conn.half_close()
+        assert conn.answer("POST").status == 204
+    assert envs()["HALF"] == "1"
+
+
 def test_attempts_at_the_same_time(own_agent):
     conns = [Connection(OWN_PORT) for _ in range(50)]
     for conn in conns:
@@ -509,6 +518,7 @@ def test_two_hundred_attempts_that_are_given_up(machine, own_agent, scratch):
             conn.send(request("POST", "/init", {}, body_of(body)))
             if i == 0:
                 eventually(lambda: os.path.exists(f"{scratch}/begun"))
+    eventually(lambda: len(os.listdir(f"/proc/{own_agent.pid}/fd")) < 50)
     init({"timestamp": stamp(60_000), "lifecycleID": "b", "envVars": {"A": "1"}})
     with open(f"{scratch}/begun", encoding="ascii") as file:
         assert file.read() == "begun\n"
