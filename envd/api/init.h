@@ -236,7 +236,7 @@ void init_get_stats(const struct init_service *s, struct init_stats *ret);
 /* Whether an /init has succeeded since the process began. */
 bool init_was_done(const struct init_service *s);
 
-/* ---- parts ---------------------------------------------- */
+/* ---- parts --------------------------------------------------------------- */
 
 /* init_queue.c: take it out of the queue; nobody is told. */
 void init_work_free(struct init_work *w);
