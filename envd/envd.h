@@ -12,12 +12,14 @@
 #include "api/listeners.h"
 #include "connect/call.h"
 #include "process/process.h"
+#include "security/seccomp.h"
 
 struct access_token;
 struct ca_bundle;
 struct cgroups;
 struct cpu_sampler;
 struct freezer;
+struct fsfreeze;
 struct guest_settings;
 struct hooks;
 struct hosts;
@@ -26,11 +28,13 @@ struct http_server;
 struct init_service;
 struct log_exporter;
 struct loop;
+struct metrics;
 struct mime_types;
 struct mmds;
 struct origin;
 struct polled_table;
 struct ports;
+struct profiles;
 struct service;
 struct user_db;
 struct volumes;
@@ -58,7 +62,10 @@ struct envd_options {
     uint16_t port;                /* -port */
     const char *cgroup_root;      /* -cgroup-root */
     const char *mmds_address;     /* -mmds-address */
+    bool no_forward;              /* -no-forward */
+    const char *forward_address;  /* -forward-address: NULL: the sandbox's */
     const char *pid_file;         /* -pid-file: written while it serves; NULL */
+    const char *freeze_mount;     /* -fs-freeze-mount, hidden: instead of / */
     enum process_replay replay;   /* -replay: where a Connect begins that does
                                      not say so itself; NOW or RESUME */
     enum file_access file_access; /* -file-access */
@@ -67,6 +74,8 @@ struct envd_options {
     uint16_t listen_vsock;          /* -listen-vsock; 0: our port, where there
                                        is a device and the machine is ours */
     const char *commit;             /* what it was built from; NULL: unknown */
+    enum seccomp_mode seccomp;      /* -seccomp */
+    const char *seccomp_profiles;   /* -seccomp-profiles: a directory */
     struct process_settings process;
 };
 
@@ -86,6 +95,7 @@ struct envd {
     struct process_table *processes;
     struct watch_hub *watches;
     struct polled_table *polled; /* watchers that clients poll */
+    struct profiles *profiles;   /* of system calls, for commands */
     struct user_db *users;
     struct access_token *token;
     struct guest_settings *settings; /* variables, default user and workdir */
@@ -98,12 +108,16 @@ struct envd {
     struct volumes *volumes;
     struct hosts *hosts;
     struct hooks *hooks;
-    struct ports *ports;
+    struct metrics *metrics;
+    int64_t started_ms;          /* by loop_now_ms() */
     size_t uploads;              /* running */
     unsigned int archives;       /* being packed and unpacked for clients */
     struct service *service;     /* what has started us */
+    struct fsfreeze *fsfreeze;   /* of the root file system */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
+    struct ports *ports;         /* found open, and forwarded */
+    unsigned int port_followers; /* streams that tell of them */
 };
 
 /*

@@ -66,6 +66,8 @@
     X(WORKER_STILL, 4, "threads", "that stand still below one mount point")    \
     X(WORKER_HELD_JOBS, 256, "jobs",                                           \
       "waiting for file systems that stand still (resource_exhausted)")        \
+    X(WORKER_GATED_JOBS, 1024, "jobs",                                         \
+      "waiting to write while a file system is frozen (unavailable)")          \
     X(WORKER_LEAVE_MS, 2000, "ms", "at the end, for a thread that is still")   \
     X(WORKER_IDLE_MS, 10 * 1000, "ms", "before an idle worker ends")           \
     X(WORKER_QUEUE_JOBS, 8192, "jobs", "waiting (resource_exhausted)")         \
@@ -124,6 +126,12 @@
     X(INIT_HOLD_MS, 10 * 1000, "ms",                                           \
       "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
+    X(SECCOMP_FILE_BYTES, 128 * 1024, "bytes",                                 \
+      "a profile of system calls (failed_precondition)")                       \
+    X(SECCOMP_RULES, 1024, "rules", "of one such profile")                     \
+    X(SECCOMP_STEPS, 4096, "instructions", "of one filter, as in the kernel")  \
+    X(SECCOMP_PROFILES, 16, "profiles",                                        \
+      "compiled and kept; more are read again")                                \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
     X(HOSTS_BYTES, 8 * 1024 * 1024, "bytes",                                   \
       "/etc/hosts; a larger one is "                                           \
@@ -153,6 +161,27 @@
     X(LOG_POST_MS, 10 * 1000, "ms", "shipping one line")                       \
     X(ORIGIN_ADDRESSES, 1024, "addresses",                                     \
       "of the machine, known to be inside; further ones go by interface")      \
+    X(FSFREEZE_DRAIN_MS, 2000, "ms",                                           \
+      "before a freeze, for what is being written")                            \
+    X(FSFREEZE_WATCHDOG_MS, 120 * 1000, "ms",                                  \
+      "frozen, before the file system is thawed unasked")                      \
+    X(COLLAPSE_MAPS_BYTES, 1024 * 1024, "bytes", "/proc/self/maps (500)")      \
+    X(PORTS, 4096, "ports", "open, and known to us")                           \
+    X(PORT_ADDRESSES, 32, "addresses", "on which one port listens")            \
+    X(PORT_FOLLOWERS, 64, "streams", "that follow the open ports (503)")       \
+    X(PORT_OWNER_LINKS, 256 * 1024, "descriptors",                             \
+      "of all processes, looked at to find who holds a port")                  \
+    X(PORT_COMMAND_BYTES, 1024, "bytes", "told of the command of an owner")    \
+    X(FORWARD_PORTS, 1024, "ports", "of loopback, forwarded to")               \
+    X(FORWARD_CONNECTIONS, 4096, "connections", "forwarded; beyond: reset")    \
+    X(FORWARD_PIPES, 256, "pipes",                                             \
+      "with bytes in flight; further connections copy")                        \
+    X(FORWARD_PIPE_BYTES, 256 * 1024, "bytes",                                 \
+      "in flight in one direction of a connection, and moved at a time")       \
+    X(METRICS_WAIT_MS, 250, "ms",                                              \
+      "for a reading of the kernel's figures, before an answer goes without")  \
+    X(REQUEST_ID_BYTES, 128, "bytes",                                          \
+      "X-Request-Id; a longer one is not ours")                                \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

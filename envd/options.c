@@ -35,6 +35,10 @@ const struct flag option_flags[] = {
          .help = "with whose rights files are touched: compat (the user's, "
                  "then root's) or caller (default compat)",
          .words = {"compat", "caller"}),
+    FLAG("fs-freeze-mount", FLAG_STRING, envd.freeze_mount, .help = NULL),
+    FLAG("forward-address", FLAG_STRING, envd.forward_address,
+         .help = "where ports of loopback are made reachable (default eth0's "
+                 "address, else 169.254.0.21; with -isnotfc the latter)"),
     FLAG("init", FLAG_BOOL, be_init,
          .help = "be the first process of the machine (default: if it is)"),
     FLAG("isnotfc", FLAG_BOOL, envd.not_firecracker,
@@ -56,6 +60,8 @@ const struct flag option_flags[] = {
          .help = "address of the metadata service (default " MMDS_ADDRESS ")"),
     FLAG("no-cgroups", FLAG_BOOL, envd.no_cgroups,
          .help = "leave cgroups alone"),
+    FLAG("no-forward", FLAG_BOOL, envd.no_forward,
+         .help = "leave ports of loopback where they are"),
     FLAG("pid-file", FLAG_STRING, envd.pid_file,
          .help = "file for the process id, while it serves"),
     FLAG("port", FLAG_PORT, envd.port,
@@ -67,6 +73,13 @@ const struct flag option_flags[] = {
          .help = "recent output kept for one process (default 1048576)"),
     FLAG("rings-bytes", FLAG_BYTES, envd.process.rings_bytes,
          .help = "recent output kept for all (default 67108864)"),
+    FLAG("seccomp", FLAG_WORD, envd.seccomp,
+         .help = "what comes of calls that the agent's own threads never "
+                 "make: on (refused), log or off (default on)",
+         .words = {"on", "log", "off"}),
+    FLAG("seccomp-profiles", FLAG_STRING, envd.seccomp_profiles,
+         .help = "directory of profiles that commands can ask for (default "
+                 "/etc/envd/seccomp)"),
     FLAG("stall-ms", FLAG_MS, envd.process.stall_ms, .min = 1,
          .help = "a reader without progress while others wait, before it is "
                  "cut (default 10000)"),

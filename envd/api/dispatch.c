@@ -9,6 +9,7 @@
 
 #include "api/api.h"
 #include "api/init.h"
+#include "api/request.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -21,7 +22,6 @@
 #include "http/exchange.h"
 #include "http/query.h"
 #include "security/access.h"
-#include "security/origin.h"
 #include "security/user.h"
 
 #define EXPOSED_HEADERS                                              \
@@ -46,10 +46,15 @@ static const struct rest_route rest_routes[] = {
     {"/metrics", "HEAD", api_metrics, HTTP_HEAD, false},
     {"/envs", "GET", api_envs, HTTP_GET, false},
     {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
+    {"/ports", "GET", api_ports, HTTP_GET, false},
+    {"/ports", "HEAD", api_ports, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
     {"/upgrade", "POST", api_upgrade, HTTP_POST, false},
     {"/freeze", "POST", api_freeze, HTTP_POST, false},
     {"/unfreeze", "POST", api_unfreeze, HTTP_POST, false},
+    {"/fsfreeze", "POST", api_fsfreeze, HTTP_POST, false},
+    {"/fsthaw", "POST", api_fsthaw, HTTP_POST, false},
+    {"/collapse", "POST", api_collapse, HTTP_POST, false},
     {"/files", "GET", api_files_get, HTTP_GET, true},
     {"/files", "HEAD", api_files_get, HTTP_HEAD, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},
@@ -59,12 +64,6 @@ static const struct rest_route rest_routes[] = {
     {"/files/tar", "GET", api_tar_get, HTTP_GET, false},
     {"/files/tar", "HEAD", api_tar_get, HTTP_HEAD, false},
     {"/files/tar", "POST", api_tar_post, HTTP_POST, false},
-};
-
-/* Paths for whoever runs the machine, not for whoever is in it. */
-static const char *const control_paths[] = {
-    "/collapse", "/freeze",   "/fsfreeze", "/fsthaw",
-    "/init",     "/unfreeze", "/upgrade",
 };
 
 /* Paths whose unknown Basic user is refused, known method or not. */
@@ -190,8 +189,7 @@ passes_hash(struct envd *e, struct http_exchange *x)
     const struct mmds_document *d;
     struct str hash;
 
-    if (e->mmds == NULL || init_was_done(e->init) ||
-        needs_no_token(http_request(x)))
+    if (e->mmds == NULL || init_was_done(e->init))
         return true;
     d = mmds_document(e->mmds);
     if (d == NULL)
@@ -203,23 +201,15 @@ passes_hash(struct envd *e, struct http_exchange *x)
            access_token_set(e->token, token) == 0;
 }
 
-static bool
-passes_token(struct envd *e, struct http_exchange *x)
-{
-    if (!access_token_is_set(e->token))
-        return passes_hash(e, x);
-    return has_own_auth(http_request(x)) ||
-           access_token_equals(e->token, http_header(x, "X-Access-Token"));
-}
-
-/* Returns true when the request was refused. */
-static bool
-token_gate(struct envd *e, struct http_exchange *x)
+bool
+api_lacks_token(struct envd *e, struct http_exchange *x)
 {
     static struct log_quota quota = LOG_QUOTA(10, 10000);
     struct log_line line;
 
-    if (passes_token(e, x))
+    if (access_token_is_set(e->token)
+            ? access_token_equals(e->token, http_header(x, "X-Access-Token"))
+            : passes_hash(e, x))
         return false;
     if (log_begin_limited(&line, LOG_LEVEL_ERROR, "envd", &quota))
         log_end(&line, "Trying to access secured envd without correct access "
@@ -228,6 +218,17 @@ token_gate(struct envd *e, struct http_exchange *x)
               "unauthorized access, please provide a valid access token or "
               "method signing if supported");
     return true;
+}
+
+/* Returns true when the request was refused. */
+static bool
+token_gate(struct envd *e, struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+
+    if (access_token_is_set(e->token) ? has_own_auth(r) : needs_no_token(r))
+        return false;
+    return api_lacks_token(e, x);
 }
 
 struct str
@@ -332,32 +333,11 @@ api_envd(const struct call *c)
     return call_server_ctx(c);
 }
 
-/* Whether a path is one that the peer is not to know of. */
-static bool
-is_out_of_reach(struct envd *e, struct http_exchange *x)
-{
-    enum control_from from = e->options.control_from;
-    struct str path = http_request(x)->path;
-    struct log_line line;
-    bool control = false;
-
-    if (from == CONTROL_ANYONE ||
-        (from == CONTROL_AUTO && e->options.not_firecracker))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(control_paths); i++)
-        control = control || str_eq(path, control_paths[i]);
-    if (!control || origin_is_outside(e->origin, http_socket(x)))
-        return false;
-    if (log_begin(&line, LOG_LEVEL_WARN, "envd"))
-        log_end(&line, "A control request from inside the machine was refused");
-    return true;
-}
-
 static void
 route_rest(struct envd *e, struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
-    bool hidden = is_out_of_reach(e, x);
+    bool hidden = request_is_out_of_reach(e, x);
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
@@ -388,6 +368,7 @@ api_dispatch(struct http_exchange *x, void *ctx)
     const struct rpc_service *service;
     const struct rpc_method *method;
 
+    request_begin(e, x);
     if (cors(x) || token_gate(e, x) || basic_gate(e, x))
         return;
     method = rpc_find(&e->rpc, http_request(x)->path, &service);

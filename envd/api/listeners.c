@@ -14,7 +14,7 @@
 #include "base/status.h"
 #include "envd.h"
 #include "guest/listen.h"
-#include "guest/port_owner.h"
+#include "guest/port_holder.h"
 #include "guest/service.h"
 #include "http/server.h"
 
@@ -174,11 +174,11 @@ static void
 wait_for_port(struct listeners *l)
 {
     uint16_t port = l->envd->options.port;
-    struct port_owner owner;
+    struct port_holder owner;
     struct log_line line;
 
-    if (port_owner_find(port, &owner) < 0)
-        owner = (struct port_owner){0};
+    if (port_holder_find(port, &owner) < 0)
+        owner = (struct port_holder){0};
     (void)fprintf(stderr,
                   "<2>port %u is taken by a socket of user %u (inode %u): "
                   "waiting for it\n",

@@ -4,15 +4,16 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/rfc3339.h"
 #include "base/utf8.h"
+#include "limits.h"
 
 /* The one module with state of its own: a log belongs to the process. */
 static struct {
@@ -22,6 +23,9 @@ static struct {
     void *tee_ctx;
     uint64_t operations;
     uint64_t dropped;
+    bool on_disk; /* a regular file, which is always said to be writable */
+    bool held;
+    struct buf waiting; /* meanwhile */
 } sink = {.fd = -1, .least = LOG_LEVEL_DEBUG};
 
 static const char *const level_names[] = {
@@ -34,8 +38,11 @@ static const char *const level_names[] = {
 void
 log_open(int fd, enum log_level least)
 {
+    struct stat info;
+
     sink.fd = fd;
     sink.least = least;
+    sink.on_disk = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 void
@@ -242,10 +249,25 @@ log_note(struct log_quota *q, const char *format, ...)
 static void
 log_deliver(const struct buf *text)
 {
-    if (sink.fd >= 0 && !log_write(sink.fd, buf_data(text), text->len))
+    if (sink.held && text->len > LIMIT_LOG_QUEUE_BYTES - sink.waiting.len)
+        sink.dropped++;
+    else if (sink.held)
+        buf_append(&sink.waiting, buf_data(text), text->len);
+    else if (sink.fd >= 0 && !log_write(sink.fd, buf_data(text), text->len))
         sink.dropped++;
     if (sink.tee != NULL)
         sink.tee(sink.tee_ctx, (const char *)buf_data(text), text->len);
+}
+
+void
+log_hold(bool hold)
+{
+    sink.held = hold && sink.on_disk;
+    if (sink.held || sink.waiting.len == 0)
+        return;
+    if (!log_write(sink.fd, buf_data(&sink.waiting), sink.waiting.len))
+        sink.dropped++;
+    buf_done(&sink.waiting);
 }
 
 void

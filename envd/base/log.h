@@ -37,6 +37,12 @@ struct log_line {
  */
 void log_open(int fd, enum log_level least);
 
+/*
+ * Hold lines back, up to LIMIT_LOG_QUEUE_BYTES, where writing one could wait
+ * for a disk: while that is frozen.  Letting go writes them.  Context: loop.
+ */
+void log_hold(bool hold);
+
 /* Begin a line; false when nobody would read it.  Context: loop. */
 bool log_begin(struct log_line *line, enum log_level level, const char *logger);
 

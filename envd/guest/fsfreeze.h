@@ -70,15 +70,18 @@ struct fsfreeze *fsfreeze_new(struct loop *l, struct worker_pool *workers,
 
 /*
  * Free it.  What has been frozen stays so, for the next agent to find.
- * Context: loop, after worker_pool_free(): no `done` is called any more.
+ * Requests that wait end with -ECANCELED.  Context: loop, after
+ * worker_pool_free().
  */
 void fsfreeze_free(struct fsfreeze *f);
 
 /*
- * At the start of the agent: what is frozen without a marker of this boot is
- * thawed; with one it counts as frozen, and the watchdog begins anew.
+ * At the start of the agent: with a marker of this boot the file system counts
+ * as frozen, and the watchdog begins anew.
+ *
+ * ours  the machine is: what is frozen without such a marker is thawed
  */
-void fsfreeze_heal(struct fsfreeze *f);
+void fsfreeze_heal(struct fsfreeze *f, bool ours);
 
 /* Ask for it; what is so already is a success. */
 void fsfreeze_freeze(struct fsfreeze *f, struct fsfreeze_request *r);

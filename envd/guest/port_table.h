@@ -64,8 +64,9 @@ struct port {
 struct port_table {
     LIST_HEAD(, port) buckets[PORT_BUCKETS];
     size_t count;
-    uint64_t version; /* counts changes that clients can see */
-    bool truncated;   /* there are more than LIMIT_PORTS */
+    uint64_t version;      /* counts changes that clients can see */
+    uint64_t dump_version; /* when the dump began */
+    bool truncated;        /* there are more than LIMIT_PORTS */
     /* A port is about to be freed. */
     void (*on_drop)(void *ctx, struct port *p);
     void *ctx;

@@ -1,5 +1,6 @@
 /*
- * One turn after the other: wait, run what is ready, then what was deferred.
+ * One turn after the other: wait, run what is ready, then what was deferred,
+ * then some of the bulk work.
  */
 #include "loop/loop.h"
 
@@ -15,12 +16,14 @@
 #define TEN_YEARS_MS (10LL * 365 * 24 * 3600 * 1000)
 
 TAILQ_HEAD(deferred_list, loop_deferred);
+TAILQ_HEAD(slack_list, loop_slack);
 
 struct loop {
     struct event_base *base;
     struct deferred_list end_of_turn;
     struct stall_watch stall;
     unsigned int stall_ms; /* 0: not watched */
+    struct slack_list slack;
     bool stop;
 };
 
@@ -42,6 +45,7 @@ loop_new(void)
     struct loop *l = xcalloc(1, sizeof(*l));
 
     TAILQ_INIT(&l->end_of_turn);
+    TAILQ_INIT(&l->slack);
     if (config != NULL) {
         /* The loop has one thread; workers wake it through an eventfd. */
         (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK |
@@ -79,6 +83,30 @@ loop_run_deferred(struct loop *l)
     }
 }
 
+static int64_t
+now_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void
+run_slack(struct loop *l)
+{
+    int64_t end = now_us() + LOOP_SLACK_US;
+    struct loop_slack *s;
+
+    while ((s = TAILQ_FIRST(&l->slack)) != NULL) {
+        loop_slack_cancel(l, s);
+        s->run(s);
+        if (now_us() >= end)
+            break;
+    }
+    loop_run_deferred(l);
+}
+
 int
 loop_run(struct loop *l)
 {
@@ -92,10 +120,14 @@ loop_run(struct loop *l)
     loop_run_deferred(l);
     stall_leave(&l->stall);
     while (!l->stop && r == 0) {
-        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+        int wait = TAILQ_EMPTY(&l->slack) ? EVLOOP_ONCE : EVLOOP_NONBLOCK;
+
+        if (event_base_loop(l->base, wait | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
             r = -EIO;
         else
             loop_run_deferred(l);
+        if (!TAILQ_EMPTY(&l->slack))
+            run_slack(l);
         stall_leave(&l->stall);
     }
     stall_stop(&l->stall);
@@ -153,6 +185,24 @@ loop_defer_cancel(struct loop *l, struct loop_deferred *d)
         return;
     d->queued = false;
     TAILQ_REMOVE(&l->end_of_turn, d, link);
+}
+
+void
+loop_slack_queue(struct loop *l, struct loop_slack *s)
+{
+    if (s->queued)
+        return;
+    s->queued = true;
+    TAILQ_INSERT_TAIL(&l->slack, s, link);
+}
+
+void
+loop_slack_cancel(struct loop *l, struct loop_slack *s)
+{
+    if (!s->queued)
+        return;
+    s->queued = false;
+    TAILQ_REMOVE(&l->slack, s, link);
 }
 
 static void

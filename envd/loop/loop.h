@@ -74,6 +74,25 @@ void loop_run_deferred(struct loop *l);
 /* Take it off the queue again; nothing happens when it is not there. */
 void loop_defer_cancel(struct loop *l, struct loop_deferred *d);
 
+/*
+ * Work of the lowest rank: bulk that is nobody's answer.  Embed it,
+ * zero-initialised; it is queued at most once.  Behind all that is ready and
+ * deferred, a turn runs what is queued, first come first served, for about
+ * LOOP_SLACK_US; the rest waits for the next turn, so that everything else
+ * comes in between.  A piece is to be short: it is never interrupted.  `run`
+ * may queue itself again, and may free its object.
+ */
+#define LOOP_SLACK_US 500
+
+struct loop_slack {
+    TAILQ_ENTRY(loop_slack) link;
+    void (*run)(struct loop_slack *s);
+    bool queued;
+};
+
+void loop_slack_queue(struct loop *l, struct loop_slack *s);
+void loop_slack_cancel(struct loop *l, struct loop_slack *s);
+
 /* A descriptor watched for readiness; embed it. */
 struct loop_io {
     struct event ev;
@@ -93,6 +112,13 @@ void loop_io_init_as(struct loop *l, struct loop_io *io, int fd, short events,
                      void (*on_ready)(struct loop_io *io), const char *name);
 void loop_io_arm(struct loop_io *io);
 void loop_io_disarm(struct loop_io *io); /* before the fd is closed */
+
+/* In on_ready: which of EV_READ and EV_WRITE it is ready for. */
+static inline short
+loop_io_ready(const struct loop_io *io)
+{
+    return io->ev.ev_res;
+}
 
 /* A timer, one shot; embed it. */
 struct loop_timer {

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "guest/listen.h"
-#include "guest/port_owner.h"
+#include "guest/port_holder.h"
 
 static char folder[64];
 
@@ -147,11 +147,11 @@ test_who_may_come(void **state)
 }
 
 static void
-test_port_owner(void **state)
+test_port_holder(void **state)
 {
     struct sockaddr_in6 a = {.sin6_family = AF_INET6};
     socklen_t len = sizeof(a);
-    struct port_owner owner;
+    struct port_holder owner;
     struct stat st;
     int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     uint16_t port;
@@ -163,7 +163,7 @@ test_port_owner(void **state)
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
     port = (uint16_t)(a.sin6_port >> 8 | a.sin6_port << 8);
-    if (port_owner_find(port, &owner) != 0) {
+    if (port_holder_find(port, &owner) != 0) {
         (void)close(fd);
         skip(); /* a kernel without sock_diag */
     }
@@ -171,7 +171,7 @@ test_port_owner(void **state)
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(owner.inode, st.st_ino);
     (void)close(fd);
-    assert_int_equal(port_owner_find(port, &owner), -ENOENT);
+    assert_int_equal(port_holder_find(port, &owner), -ENOENT);
 }
 
 int
@@ -182,7 +182,7 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_unix_directories, setup, teardown),
         cmocka_unit_test(test_who_may_come),
-        cmocka_unit_test(test_port_owner),
+        cmocka_unit_test(test_port_holder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
