@@ -211,8 +211,6 @@ struct init_service {
     struct loop_deferred pump;
     char *lifecycle; /* the life that runs; NULL: not told yet */
     struct init_events events;
-    int64_t refusal_logged_ms; /* the last one; 0: none */
-    uint64_t refusals_unlogged;
     bool initialised;
     bool closing;
     struct init_stats stats;

@@ -7,8 +7,6 @@
 #include "api/init.h"
 #include "base/log.h"
 
-#define REFUSALS_MS 1000
-
 static void
 append_ms(struct buf *out, const char *name, int64_t ns)
 {
@@ -33,42 +31,32 @@ init_report_times(const struct init_work *w, struct buf *out, int64_t now_ns)
     buf_append_byte(out, '}');
 }
 
-/* Whether a refusal may be logged: one a second, however many there are. */
+/* Refusals are what anybody can make happen as often as he likes. */
 static bool
-may_log_refusal(struct init_service *s)
+begin_line(struct log_line *line, const struct init_work *w, int status)
 {
-    int64_t now_ms = loop_now_ms();
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
 
-    if (s->refusal_logged_ms != 0 &&
-        now_ms - s->refusal_logged_ms < REFUSALS_MS) {
-        s->refusals_unlogged++;
-        return false;
-    }
-    s->refusal_logged_ms = now_ms;
-    return true;
+    if (status == 204)
+        return log_begin(line, LOG_LEVEL_INFO, "envd");
+    if (w->began_ns != 0)
+        return log_begin(line, LOG_LEVEL_ERROR, "envd");
+    return log_begin_limited(line, LOG_LEVEL_ERROR, "envd", &quota);
 }
 
 void
 init_report_log(const struct init_work *w, int status, const char *text,
                 int64_t total_ns)
 {
-    struct init_service *s = w->service;
     struct log_line line;
     struct rusage usage;
 
-    if (status != 204 && w->began_ns == 0 && !may_log_refusal(s))
-        return;
-    if (!log_begin(&line, status == 204 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-                   "envd"))
+    if (!begin_line(&line, w, status))
         return;
     log_i64(&line, "duration_us", total_ns / 1000);
     if (w->began_ns != 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
         log_i64(&line, "minor_faults", usage.ru_minflt - w->faults_minor);
         log_i64(&line, "major_faults", usage.ru_majflt - w->faults_major);
-    }
-    if (s->refusals_unlogged > 0 && status != 204) {
-        log_u64(&line, "suppressed", s->refusals_unlogged);
-        s->refusals_unlogged = 0;
     }
     if (status == 204)
         log_end(&line, w->stale ? "init: older than what is known" : "init");
