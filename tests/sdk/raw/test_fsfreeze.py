@@ -404,6 +404,11 @@ def test_clients_that_leave_do_not_fill_the_queue(disk, freezer):
         assert conn.answer().status == 200
 
 
+def content_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 @needs_disk
 def test_hosts_are_written_behind_the_thaw(disk, freezer):
     fill(disk)
@@ -412,14 +417,13 @@ def test_hosts_are_written_behind_the_thaw(disk, freezer):
     subprocess.run(["mount", "--bind", f"{disk}/hosts", "/etc/hosts"], check=True)
     try:
         assert freezer.post("/fsfreeze").status == 204
-        with begin("POST", "/init", rpc.JSON, b'{"hyperloopIP": "10.1.2.3"}') as conn:
-            for _ in range(3):
-                reads_are_served(disk)
-            assert "D" not in freezer.states()
-            assert freezer.post("/fsthaw").status == 204
-            assert conn.answer().status == 204
-        with open(f"{disk}/hosts", encoding="ascii") as file:
-            assert "10.1.2.3" in file.read()
+        answer = exchange("POST", "/init", rpc.JSON, b'{"hyperloopIP": "10.1.2.3"}', OWN_PORT)
+        assert answer.status == 204
+        for _ in range(3):
+            reads_are_served(disk)
+        assert "D" not in freezer.states()
+        assert freezer.post("/fsthaw").status == 204
+        eventually(lambda: "10.1.2.3" in content_of(f"{disk}/hosts"))
     finally:
         thaw_by_hand(disk)
         subprocess.run(["umount", "-l", "/etc/hosts"], check=True)
