@@ -126,15 +126,17 @@ prepare_filters(struct envd *e)
     return r;
 }
 
-/* From here on this thread, and those that it makes, do without some calls. */
+/*
+ * From here on this thread, and those that it makes, do without some calls: so
+ * before it makes any.
+ */
 static void
-filter_loop(struct envd *e)
+filter_loop(const struct envd *e)
 {
     int r = seccomp_filter_thread(e->options.seccomp, false);
 
     if (r == 0)
         return;
-    e->options.seccomp = SECCOMP_OFF;
     spawner_stop();
     log_unfiltered(-r);
 }
@@ -271,6 +273,8 @@ envd_new(const struct envd_options *options)
     e->options.process.cgroups = e->cgroups =
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
+    if (ready)
+        filter_loop(e);
     e->freezer = freezer_open(e->loop, e->workers, cgroups_root(e->cgroups));
     freezer_observe(e->freezer, api_after_thaw, e);
     e->processes = process_table_new(e->loop, &e->options.process);
@@ -295,7 +299,6 @@ envd_new(const struct envd_options *options)
     if (e->mmds != NULL)
         mmds_poll(e->mmds, -1);
     e->ports = open_ports(e);
-    filter_loop(e);
     return e;
 }
 

@@ -204,13 +204,14 @@ passes_hash(struct envd *e, struct http_exchange *x)
 bool
 api_lacks_token(struct envd *e, struct http_exchange *x)
 {
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
     struct log_line line;
 
     if (access_token_is_set(e->token)
             ? access_token_equals(e->token, http_header(x, "X-Access-Token"))
             : passes_hash(e, x))
         return false;
-    if (log_begin(&line, LOG_LEVEL_ERROR, "envd"))
+    if (log_begin_limited(&line, LOG_LEVEL_ERROR, "envd", &quota))
         log_end(&line, "Trying to access secured envd without correct access "
                        "token");
     api_error(x, 401,

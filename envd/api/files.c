@@ -82,9 +82,10 @@ static int
 fail_proof(const struct files_request *r, struct http_exchange *x,
            const struct status *st)
 {
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
     struct log_line line;
 
-    if (log_begin(&line, LOG_LEVEL_ERROR, "envd")) {
+    if (log_begin_limited(&line, LOG_LEVEL_ERROR, "envd", &quota)) {
         log_str(&line, "error", status_message(st));
         log_operation(&line, r->operation_id);
         api_log_request(&line, x);

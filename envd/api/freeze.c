@@ -83,14 +83,14 @@ reply_result(struct http_exchange *x, const struct freeze_result *r)
     message.failed = r->failed;
     message.frozen = r->frozen;
     message.mode = r->mode == FREEZE_HIERARCHY ? hierarchy : legacy;
-    message.not_frozen = r->not_frozen;
-    message.pre_frozen = r->pre_frozen;
+    message.notfrozen = r->not_frozen;
+    message.prefrozen = r->pre_frozen;
     message.requested = r->requested;
-    message.sweep_ms = r->sweep_ms;
+    message.sweepms = r->sweep_ms;
     message.truncated = r->truncated;
     message.unobservable = r->unobservable;
     message.visited = r->visited;
-    message.wait_ms = r->wait_ms;
+    message.waitms = r->wait_ms;
     (void)json_write(&message.base, JSON_STYLE_REST, &body, &st);
     buf_append_byte(&body, '\n');
     http_add_header(x, "Cache-Control", "no-store");

@@ -14,6 +14,8 @@
 #include "http/exchange.h"
 #include "limits.h"
 
+#define WHOLE_BODY_BYTES ((int64_t)64 * 1024)
+
 struct init_client {
     struct init_waiter waiter; /* its exchange is the client's */
     struct init_service *service;
@@ -127,6 +129,11 @@ api_init(struct envd *e, struct http_exchange *x)
         client_free(c);
         return;
     }
+    /* In one piece from the start: what has grown leaves copies behind. */
+    if (http_request(x)->content_length > 0)
+        (void)buf_reserve(&c->body, (size_t)MIN(http_request(x)->content_length,
+                                                WHOLE_BODY_BYTES));
     http_accept(x, &handler, c);
+    http_body_secret(x);
     http_body_resume(x);
 }

@@ -13,6 +13,7 @@
 #include "base/scope.h"
 #include "base/str.h"
 #include "guest/ca_store.h"
+#include "guest/ca_text.h"
 #include "guest/pem.h"
 #include "limits.h"
 #include "loop/loop.h"
@@ -62,49 +63,6 @@ struct ca_bundle {
 };
 
 static void ca_advance(struct ca_bundle *c);
-
-/* ---- texts --------------------------------------------------------------- */
-
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct str
-trim(const char *pem, size_t len)
-{
-    while (len > 0 && is_blank(pem[len - 1]))
-        len--;
-    while (len > 0 && is_blank(*pem)) {
-        pem++;
-        len--;
-    }
-    return (struct str){pem, len};
-}
-
-int
-ca_bundle_check(const char *pem, size_t len, struct status *st)
-{
-    struct str rest = trim(pem, len);
-    struct str block;
-    unsigned int count = 0;
-    int r;
-
-    if (rest.len == 0)
-        return 0;
-    if (memchr(rest.data, '\0', rest.len) != NULL)
-        return status_set(st, RPC_INVALID_ARGUMENT, "a NUL byte in the PEM");
-    while ((r = pem_next(&rest, &block)) > 0)
-        if (++count > LIMIT_CA_BLOCKS)
-            return status_set(st, RPC_INVALID_ARGUMENT,
-                              "more than %d certificates", LIMIT_CA_BLOCKS);
-    if (r < 0)
-        return status_set(st, RPC_INVALID_ARGUMENT, "an incomplete PEM block");
-    if (count == 0)
-        return status_set(st, RPC_INVALID_ARGUMENT, "no PEM block");
-    return 1;
-}
 
 /* ---- what we know to be in the bundle ------------------------------------ */
 
@@ -390,28 +348,6 @@ on_tell(struct loop_deferred *d)
     ca_advance(c);
 }
 
-/* Each block once, with a newline. */
-static void
-put_blocks(struct buf *out, struct str text)
-{
-    struct str blocks[LIMIT_CA_BLOCKS];
-    size_t count = 0;
-
-    while (count < LIMIT_CA_BLOCKS && pem_next(&text, &blocks[count]) > 0) {
-        size_t i = 0;
-
-        while (i < count &&
-               (blocks[i].len != blocks[count].len ||
-                memcmp(blocks[i].data, blocks[count].data, blocks[i].len) != 0))
-            i++;
-        if (i < count)
-            continue;
-        buf_append(out, blocks[i].data, blocks[i].len);
-        buf_append_byte(out, '\n');
-        count++;
-    }
-}
-
 /* NULL when memory is exhausted. */
 static struct ca_install *
 install_new(struct ca_bundle *c, struct str text)
@@ -426,7 +362,7 @@ install_new(struct ca_bundle *c, struct str text)
     i->job.path = i->path;
     i->len = text.len + 1;
     i->since_ms = loop_now_ms();
-    put_blocks(&i->blocks, text);
+    ca_text_blocks(&i->blocks, text);
     i->pem = malloc(i->len + 1);
     if (i->pem == NULL || i->blocks.failed) {
         install_free(i);
@@ -448,7 +384,7 @@ void
 ca_bundle_install(struct ca_bundle *c, const char *pem, size_t len,
                   ca_bundle_cb cb, void *ctx)
 {
-    struct str text = trim(pem, len);
+    struct str text = ca_text_trim(pem, len);
     struct ca_waiter *w = xcalloc(1, sizeof(*w));
     struct ca_waiters *waiters = &c->ready;
     struct ca_install *last = NULL;

@@ -170,7 +170,7 @@ ca_store_tidy(struct ca_tidy *t)
     SCOPE(scope_free) char *copy = NULL;
     struct stat info;
     size_t len = 0;
-    int r = trusted_find(t->copy, TRUSTED_MAKE, &place);
+    int r = trusted_find(t->copy, TRUSTED_REPLACE, &place);
 
     t->copy_error = r;
     if (r == 0)

@@ -178,12 +178,12 @@ take_line(struct http_answer *a, struct str line)
     return -EPROTO;
 }
 
-/* Returns 1 when a line was taken, 0 when it is not all there. */
+/* Take a line, if it is all there.  Returns 0 or -errno. */
 static int
 feed_line(struct http_answer *a, struct buf *in)
 {
     const char *data = (const char *)buf_data(in);
-    const char *end = in->len > 0 ? memchr(data, '\n', in->len) : NULL;
+    const char *end = memchr(data, '\n', in->len);
     size_t room = LIMIT_HTTP_ANSWER_HEAD_BYTES - a->head_bytes;
     size_t len = end != NULL ? (size_t)(end - data) + 1 : in->len;
     int r;
@@ -200,10 +200,10 @@ feed_line(struct http_answer *a, struct buf *in)
         a->head_bytes += len;
     r = take_line(a, (struct str){data, len - 2});
     buf_consume(in, len);
-    return r < 0 ? r : 1;
+    return r;
 }
 
-/* Returns 1 when bytes were taken, 0 when there were none. */
+/* Take what there is, and belongs to it.  Returns 0 or -errno. */
 static int
 feed_bytes(struct http_answer *a, struct buf *in)
 {
@@ -213,8 +213,6 @@ feed_bytes(struct http_answer *a, struct buf *in)
         len = (size_t)a->left;
     if (len > a->body_max - a->body.len)
         return -EMSGSIZE;
-    if (len == 0)
-        return 0;
     buf_append(&a->body, buf_data(in), len);
     buf_consume(in, len);
     if (a->body.failed)
@@ -224,21 +222,31 @@ feed_bytes(struct http_answer *a, struct buf *in)
         a->state = ANSWER_COMPLETE;
     else if (a->left == 0 && a->state == ANSWER_CHUNK)
         a->state = ANSWER_CHUNK_END;
-    return 1;
+    return 0;
+}
+
+static bool
+wants_bytes(const struct http_answer *a)
+{
+    return a->state == ANSWER_BODY || a->state == ANSWER_CHUNK ||
+           a->state == ANSWER_REST;
 }
 
 int
 http_answer_feed(struct http_answer *a, struct buf *in)
 {
-    int r = 1;
+    int r = 0;
 
-    while (r > 0 && a->state != ANSWER_COMPLETE) {
-        bool bytes = a->state == ANSWER_BODY || a->state == ANSWER_CHUNK ||
-                     a->state == ANSWER_REST;
+    while (r >= 0 && a->state != ANSWER_COMPLETE) {
+        size_t before = in->len;
 
-        r = bytes ? feed_bytes(a, in) : feed_line(a, in);
+        if (before == 0)
+            return 0;
+        r = wants_bytes(a) ? feed_bytes(a, in) : feed_line(a, in);
+        if (r == 0 && in->len == before)
+            return 0;
     }
-    return r;
+    return r < 0 ? r : 1;
 }
 
 int

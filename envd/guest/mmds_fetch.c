@@ -71,10 +71,8 @@ request_document(struct mmds_fetch *f, const struct buf *token)
 static bool
 token_is_sound(const struct buf *token)
 {
-    const uint8_t *p = buf_data(token);
-
     for (size_t i = 0; i < token->len; i++)
-        if (p[i] < ' ' || p[i] > '~')
+        if (buf_data(token)[i] < ' ' || buf_data(token)[i] > '~')
             return false;
     return token->len > 0;
 }
@@ -94,6 +92,8 @@ on_answer(struct http_client *c, int error)
                        c->answer.status);
     else if (!f->has_token && !token_is_sound(body))
         (void)snprintf(text, sizeof(text), "token: empty or not a text");
+    else if (body->len == 0)
+        (void)snprintf(text, sizeof(text), "document: empty");
     else if (!f->has_token) {
         request_document(f, body);
         return;

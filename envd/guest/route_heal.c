@@ -282,7 +282,7 @@ read_answers(int fd)
         if (n <= 0)
             return n < 0 && errno != EAGAIN && first == 0 ? -errno : first;
         while (at + sizeof(struct nlmsghdr) <= (size_t)n) {
-            const struct nlmsghdr *head = (const void *)(mem + at);
+            struct nlmsghdr *head = (void *)(mem + at);
             const struct nlmsgerr *answer = NLMSG_DATA(head);
 
             if (head->nlmsg_len < sizeof(*head) ||

@@ -140,11 +140,13 @@ step(struct walk *w, const char *name)
                      openat(w->dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     }
     r = look(w->dir_fd, name, 0, &info);
+    if (*w->rest == '\0' && w->way == TRUSTED_REPLACE)
+        return r == 0 || r == -ENOENT ? 1 : r;
     if (r == 0 && S_ISLNK(info.stx_mode))
         return follow(w, name, &info);
     if (*w->rest == '\0')
         return r == 0 || r == -ENOENT ? 1 : r;
-    if (r == -ENOENT && w->way == TRUSTED_MAKE)
+    if (r == -ENOENT && (w->way == TRUSTED_MAKE || w->way == TRUSTED_REPLACE))
         r = mkdirat(w->dir_fd, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
     if (r < 0)
         return r;

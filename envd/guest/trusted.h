@@ -14,17 +14,20 @@
 /* Where a path leads. */
 struct trusted_place {
     int dir_fd;              /* O_PATH; the caller owns it */
-    char name[NAME_MAX + 1]; /* in it, no link; it need not exist */
+    char name[NAME_MAX + 1]; /* in it, no link (but see TRUSTED_REPLACE); it
+                                need not exist */
     char dir[PATH_MAX];      /* the directory without links, as the kernel
                                 tells it */
 };
 
 enum trusted_way {
-    TRUSTED_LINKS,  /* others may write on the way, links are as above */
-    TRUSTED_STRICT, /* nobody else can have put anything there: directories on
-                       the way are root's and, but for sticky ones, not
-                       writable by others; the last one is not at all */
-    TRUSTED_MAKE,   /* as TRUSTED_LINKS; missing directories are made, 0755 */
+    TRUSTED_LINKS,   /* others may write on the way, links are as above */
+    TRUSTED_STRICT,  /* nobody else can have put anything there: directories on
+                        the way are root's and, but for sticky ones, not
+                        writable by others; the last one is not at all */
+    TRUSTED_MAKE,    /* as TRUSTED_LINKS; missing directories are made, 0755 */
+    TRUSTED_REPLACE, /* as TRUSTED_MAKE; a link in the last place is not
+                        followed, as what is there is to be replaced */
 };
 
 /*

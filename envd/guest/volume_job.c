@@ -169,7 +169,8 @@ volume_job_submit(struct volume *v, void (*done)(struct job *job))
     j->statd_pid = xstrdup(v->env->statd_pid);
     if (v->env->spawner != NULL)
         j->helper = xstrdup(v->env->helper);
-    j->job = (struct job){.run = volume_job_run, .done = done};
+    j->job =
+        (struct job){.run = volume_job_run, .done = done, .privileged = true};
     /* These set those free that wait for a server which is gone. */
     j->job.urgent = v->phase == VOLUME_UMOUNT || v->phase == VOLUME_DETACH;
     j->job.writes = v->phase == VOLUME_MKDIR;

@@ -83,6 +83,7 @@ struct http_exchange {
     bool body_wanted; /* resumed */
     bool body_told;   /* on_body_end was called */
     bool silence_ok;
+    bool secret; /* the body */
     bool half_close_told;
 
     bool begun;         /* the answer */

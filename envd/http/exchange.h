@@ -127,6 +127,12 @@ void http_set_kind(struct http_exchange *x, unsigned int kind);
 struct str http_added_header(const struct http_exchange *x, const char *name);
 
 /*
+ * The body holds secrets: its bytes are wiped from the connection's own memory
+ * as soon as on_body has had them.  Before http_body_resume().
+ */
+void http_body_secret(struct http_exchange *x);
+
+/*
  * Add a header to the answer; before it begins.  `value` must hold no control
  * characters (it is cut before the first).  Added ones stay for whichever
  * answer is given.

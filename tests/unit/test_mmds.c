@@ -389,7 +389,7 @@ test_failures(void **state)
     } cases[] = {
         {"", DOCUMENT, "token: empty or not a text"},
         {"a\r\nb: c", DOCUMENT, "token: empty or not a text"},
-        {TOKEN, "", "document: not JSON as it should be"},
+        {TOKEN, "", "document: empty"},
         {TOKEN, "[]", "document: not JSON as it should be"},
         {TOKEN, "{\"instanceID\":1}", "document: not JSON as it should be"},
         {TOKEN, "{\"instanceID\":\"a\\nb\"}",
@@ -648,10 +648,21 @@ test_run_files(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(run_files_init(f->dir, true), 0);
-    assert_file(f, RUN_FILE_SANDBOX, "true", 0444);
-    assert_int_equal(run_files_init(f->dir, false), 0);
-    assert_file(f, RUN_FILE_SANDBOX, "false", 0444);
+    const char *dir = scratch("run");
+    struct stat st;
+
+    assert_int_equal(run_files_init(dir, true), 0);
+    assert_int_equal(stat(dir, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    assert_file(f, "run/" RUN_FILE_SANDBOX, "true", 0444);
+    /* What somebody has put there is not followed. */
+    scratch_file("elsewhere", "whole", 0644);
+    assert_int_equal(unlink(scratch("run/" RUN_FILE_SANDBOX)), 0);
+    scratch_link(scratch("elsewhere"), "run/" RUN_FILE_SANDBOX);
+    scratch_link(scratch("elsewhere"), "run/" RUN_FILE_SANDBOX ".new");
+    assert_int_equal(run_files_init(dir, false), 0);
+    assert_file(f, "run/" RUN_FILE_SANDBOX, "false", 0444);
+    assert_file(f, "elsewhere", "whole", 0644);
     assert_true(run_file_write("/nonexistent", "x", "", 0644) < 0);
 }
 
