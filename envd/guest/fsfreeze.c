@@ -380,7 +380,6 @@ fsfreeze_free(struct fsfreeze *f)
     }
     loop_defer_cancel(f->loop, &f->next);
     loop_timer_cancel(&f->watchdog);
-    log_hold(false);
     if (f->running) { /* its thread hangs in the kernel */
         left_behind = f;
         (void)left_behind;

@@ -484,6 +484,9 @@ def test_a_log_on_the_frozen_disk_does_not_stop_the_agent(disk, freezer):
         lines = [json.loads(line) for line in file]
     texts = [line["message"] for line in lines]
     assert texts.index("file system frozen") < texts.index("file system thawed")
+    assert freezer.post("/fsfreeze").status == 204
+    reads_are_served(disk)
+    assert freezer.stop() == []
 
 
 # ---- /collapse
