@@ -13,6 +13,8 @@ import socket
 import struct
 import subprocess
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from agent import Agent
@@ -330,6 +332,42 @@ def test_work_on_a_tree_stops_between_two_files(disk, freezer, what):
         assert not os.path.exists(f"{disk}/tree")
     else:
         assert os.stat(f"{disk}/tree/file-3999").st_mode & 0o777 == 0o640
+
+
+@needs_disk
+def test_again_and_again_under_load(disk, freezer):
+    fill(disk)
+    over = threading.Event()
+    body = os.urandom(700 << 10)
+
+    def load(worker):
+        rounds = 0
+        while not over.is_set():
+            with begin_upload(f"{disk}/up-{worker}", body) as conn:
+                assert conn.answer().status == 200
+            with begin_json("/files/copy", {"source": f"{disk}/tree",
+                                            "destination": f"{disk}/copy-{worker}"}) as conn:
+                assert conn.answer().status == 200
+            rpc.must("Filesystem/Remove", {"path": f"{disk}/copy-{worker}"}, port=OWN_PORT)
+            rounds += 1
+        return rounds
+
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(load, worker) for worker in range(6)]
+        try:
+            for _ in range(15):
+                assert freezer.post("/fsfreeze").status == 204
+                for _ in range(3):
+                    reads_are_served(disk)
+                assert "D" not in freezer.states()
+                assert freezer.post("/fsthaw").status == 204
+        finally:
+            over.set()
+            thaw_by_hand(disk)
+        assert min(job.result() for job in jobs) >= 1
+    for worker in range(6):
+        with open(f"{disk}/up-{worker}", "rb") as file:
+            assert file.read() == body
 
 
 @needs_disk
