@@ -395,6 +395,7 @@ on_polled(struct mmds_lookup *l, const struct mmds_document *d,
           const char *error)
 {
     struct poller *p = container_of(l, struct poller, lookup);
+    struct mmds *m = container_of(p, struct mmds, poll);
 
     /* One that can be applied has ended it. */
     if (!p->on)
@@ -404,6 +405,7 @@ on_polled(struct mmds_lookup *l, const struct mmds_document *d,
         return;
     }
     p->on = false;
+    m->stats.gave_up++;
     log_note(NULL,
              "<4>gave up polling for mmds opts: nothing within %lld ms (last "
              "error: %s)",

@@ -1,10 +1,10 @@
 /*
  * Looking at the kernel's listening sockets, and what follows from it.
  *
- * A look costs some microseconds, so it may be frequent where something is to
- * be expected: soon after a command was started, four times a second while
- * commands run or ports have changed lately, once a second otherwise.  Where
- * nothing is forwarded and nobody follows, nothing is looked at.
+ * A look costs some tens of microseconds, so it may be frequent where something
+ * is to be expected: soon after a command was started, four times a second
+ * while commands run or ports have changed lately, once a second otherwise.
+ * Where nothing is forwarded and nobody follows, nothing is looked at.
  */
 #include "guest/ports.h"
 
@@ -29,7 +29,7 @@
 #define LATELY_MS  10000
 
 /* A port that could not be listened on is tried again after so long. */
-#define RETRY_MIN_MS 250
+#define RETRY_MIN_MS ((int64_t)250)
 #define RETRY_MAX_MS 30000
 
 static bool
@@ -61,10 +61,10 @@ static void
 note_failure(struct ports *p, struct port *port, int err)
 {
     struct log_line line;
+    int64_t pause;
 
-    port->retry_ms =
-        loop_now_ms() +
-        MIN((int64_t)RETRY_MIN_MS << MIN(port->failures, 8U), RETRY_MAX_MS);
+    pause = RETRY_MIN_MS << MIN(port->failures, 8U);
+    port->retry_ms = loop_now_ms() + MIN(pause, (int64_t)RETRY_MAX_MS);
     if (err == EADDRNOTAVAIL)
         (void)forward_address_check(&p->address);
     if (port->failures++ > 0 || err == EADDRNOTAVAIL)

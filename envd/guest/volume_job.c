@@ -107,7 +107,7 @@ run_mount(struct volume_job *j)
 
     if (r == 0)
         r = trusted_find(j->path, TRUSTED_LINKS, &place);
-    if (r < 0)
+    if (r != 0)
         return r;
     fd = openat(place.dir_fd, place.name,
                 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -439,6 +439,20 @@ test_table_is_bounded(void **state)
     assert_true(t.truncated);
     assert_int_equal(t.count, LIMIT_PORTS);
     assert_int_equal(port_table_find(&t, 1)->count, LIMIT_PORT_ADDRESSES);
+    port_table_begin(&t);
+    for (uint32_t i = 0; i < LIMIT_PORT_LISTENERS; i++) {
+        (void)snprintf(address, sizeof(address), "127.0.2.%u", i % 8);
+        see(&t, address, (uint16_t)(i / 8 + 2), i);
+    }
+    assert_int_equal(t.listeners, LIMIT_PORT_LISTENERS);
+    port_table_end(&t, &c);
+    /* What was missed twice is gone, and its room is there again. */
+    port_table_begin(&t);
+    port_table_end(&t, &c);
+    assert_true(t.listeners > 0 && t.listeners < LIMIT_PORT_LISTENERS);
+    port_table_begin(&t);
+    port_table_end(&t, &c);
+    assert_int_equal(t.listeners, 0);
     port_table_done(&t);
     assert_int_equal(dropped, LIMIT_PORTS);
 }

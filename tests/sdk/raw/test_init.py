@@ -10,6 +10,7 @@ import pytest
 
 import rpc
 from agent import Agent
+from cgroups import Tree, agent_on
 from conftest import OWN_PORT, eventually
 from mmds import NO_TOKEN, Metadata, token_hash
 from rpc import start
@@ -360,42 +361,17 @@ def test_no_service_at_all(scratch, machine):
 
 
 @pytest.fixture
-def cgroup():
-    """A place of the test's own in the cgroup hierarchy."""
-    path = f"/sys/fs/cgroup/envd-test-{os.getpid()}"
+def tree(scratch, machine):
+    """Cgroups of the test's own, and an agent on them."""
     try:
-        os.mkdir(path)
-        os.stat(f"{path}/cgroup.kill")
+        made = Tree()
     except OSError as error:
-        pytest.skip(f"no cgroups can be made here: {error}")
-    yield path
-    for folder, _, _ in os.walk(path, topdown=False):
-        eventually(lambda: remove_cgroup(folder))
-
-
-def remove_cgroup(folder):
-    for name, word in (("cgroup.freeze", "0"), ("cgroup.kill", "1")):
-        with open(f"{folder}/{name}", "w", encoding="ascii") as file:
-            file.write(word)
-    try:
-        os.rmdir(folder)
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture
-def freezing_agent(scratch, machine, cgroup):
-    arguments = [a for a in shlex.split(os.environ["ENVD_ARGS"]) if a != "-no-cgroups"]
-    agent = Agent(os.environ["ENVD_BIN"], [*arguments, "-cgroup-root", cgroup], OWN_PORT,
-                  f"{scratch}/stderr")
-    yield cgroup
-    assert agent.stop() == []
-
-
-def is_frozen(cgroup):
-    with open(f"{cgroup}/user/cgroup.freeze", encoding="ascii") as file:
-        return file.read() == "1\n"
+        pytest.skip(f"no cgroups of our own: {error}")
+    agent = agent_on(made, OWN_PORT, f"{scratch}/stderr")
+    yield made
+    problems = agent.stop()
+    made.close()
+    assert problems == []
 
 
 def freeze(query="maxWaitMs=1500", token=None):
@@ -406,30 +382,30 @@ def freeze(query="maxWaitMs=1500", token=None):
 
 
 @private
-def test_thawed_before_the_answer(freezing_agent):
+def test_thawed_before_the_answer(tree):
     init({"accessToken": "T", "timestamp": stamp(0)})
     for body, status in (({"accessToken": "T"}, 204),
                          ({"accessToken": "T", "timestamp": stamp(-60_000)}, 204),
                          ({"accessToken": "T", "caBundle": "rubbish"}, 400)):
         freeze(token="T")
-        assert is_frozen(freezing_agent)
+        assert tree.asked("user")
         init(body, status)
-        assert not is_frozen(freezing_agent)
+        assert not tree.asked("user")
 
 
 @private
-def test_nothing_is_thawed_for_a_stranger(freezing_agent):
+def test_nothing_is_thawed_for_a_stranger(tree):
     init({"accessToken": "T"})
     freeze(token="T")
     init({"accessToken": "X"}, 401)
     init({}, 401)
     init(b"{", 400)
-    assert is_frozen(freezing_agent)
+    assert tree.asked("user")
     init({"accessToken": "T"})
 
 
 @private
-def test_audit_of_what_was_frozen(freezing_agent):
+def test_audit_of_what_was_frozen(tree):
     assert init().get("x-envd-freeze-audit") is None
     assert freeze("mode=hierarchy&maxWaitMs=1500")["mode"] == "hierarchy"
     audit = json.loads(init().get("x-envd-freeze-audit"))
