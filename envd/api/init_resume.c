@@ -93,6 +93,8 @@ init_step_resume(struct init_work *w)
     w->resume.job.run = run_reseed;
     w->resume.job.done = on_reseeded;
     w->resume.job.urgent = true;
+    w->resume.job.writes = true;
+    w->resume.job.path = RUN_DIR;
     if (worker_submit(s->envd->workers, &w->resume.job) == 0)
         return false;
     w->resume.reseed_error = w->resume.generation_error = -EAGAIN;

@@ -115,7 +115,8 @@ files_write(struct mmds *m)
     if (m->files_busy)
         return;
     f = xcalloc(1, sizeof(*f));
-    f->job = (struct job){.run = files_run, .done = files_done, .quick = true};
+    f->job = (struct job){
+        .run = files_run, .done = files_done, .quick = true, .writes = true};
     f->m = m;
     f->dir = f->job.path = m->config.run_dir;
     if (m->text != NULL) {

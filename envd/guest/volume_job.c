@@ -173,6 +173,7 @@ volume_job_submit(struct volume *v, void (*done)(struct job *job))
         (struct job){.run = volume_job_run, .done = done, .privileged = true};
     /* These set those free that wait for a server which is gone. */
     j->job.urgent = v->phase == VOLUME_UMOUNT || v->phase == VOLUME_DETACH;
+    j->job.writes = v->phase == VOLUME_MKDIR;
     r = worker_submit(v->env->pool, &j->job);
     if (r < 0)
         volume_job_free(j);
