@@ -125,16 +125,28 @@ freeze_now(void *ctx)
 }
 
 static void
-on_freeze_cancel(struct http_exchange *x, void *ctx)
+leave(struct freeze_post *p)
 {
-    struct freeze_post *p = ctx;
-
-    (void)x;
     p->x = NULL;
     if (p->wait == NULL)
         return; /* freeze_now() frees it */
     freezer_drop(p->wait);
     free(p);
+}
+
+static void
+on_freeze_cancel(struct http_exchange *x, void *ctx)
+{
+    (void)x;
+    leave(ctx);
+}
+
+/* Whoever says no more has left, as far as can be told. */
+static void
+on_freeze_half_close(struct http_exchange *x, void *ctx)
+{
+    leave(ctx);
+    http_reply(x, 503, NULL, 0);
 }
 
 /* Returns false when the request was refused. */
@@ -173,6 +185,7 @@ api_freeze(struct envd *e, struct http_exchange *x)
     static const struct http_handler handler = {
         .on_body = on_body,
         .on_body_end = on_body_end,
+        .on_half_close = on_freeze_half_close,
         .on_cancel = on_freeze_cancel,
     };
     struct freeze_params params;
@@ -185,6 +198,7 @@ api_freeze(struct envd *e, struct http_exchange *x)
     p->x = x;
     p->params = params;
     http_accept(x, &handler, p);
+    http_body_resume(x);
     api_before_freeze(e, freeze_now, p);
 }
 
@@ -228,5 +242,6 @@ api_unfreeze(struct envd *e, struct http_exchange *x)
 
     p->x = x;
     http_accept(x, &handler, p);
+    http_body_resume(x);
     p->wait = freezer_thaw(e->freezer, on_thawed, p);
 }

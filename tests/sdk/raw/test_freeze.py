@@ -4,9 +4,11 @@ import json
 import os
 import re
 import signal
+import time
 
 import pytest
 from cgroups import Tree, agent_on
+from hanging import HangingMount
 
 import rpc
 from conftest import OWN_PORT, eventually
@@ -67,12 +69,6 @@ def test_unfreeze_of_nothing():
         answer = exchange("POST", "/unfreeze", {"Content-Type": "text/plain"}, b"whatever")
         assert (answer.status, answer.body) == (204, b"")
         assert answer.get("cache-control") == "no-store"
-
-
-@pytest.mark.parametrize("path", ["/freeze", "/unfreeze"])
-def test_methods(path):
-    answer = exchange("GET", path)
-    assert (answer.status, answer.get("allow")) == (405, "POST")
 
 
 # ---- with cgroups of our own
@@ -262,6 +258,94 @@ def test_bound(tree, agent):
     assert tree.asked("user") and tree.asked("aaa3") and not tree.asked("aaa4")
     unfreeze()
     assert not tree.asked("aaa3")
+
+
+@pytest.fixture
+def stuck(tree, agent, scratch):
+    """A command inside the kernel, where no freezer stops it, until it is let go."""
+    folder = f"{scratch}/mount"
+    os.mkdir(folder)
+    try:
+        mount = HangingMount(folder).__enter__()
+    except OSError as error:
+        pytest.skip(f"FUSE cannot be mounted: {error}")
+    with rpc.start(rpc.shell(f"exec ls {folder}/x"), port=OWN_PORT) as run:
+        eventually(lambda: waits(run.pid))
+        yield mount
+        mount.__exit__()
+        exchange("POST", "/unfreeze", port=OWN_PORT)
+        run.finish()
+
+
+def waits(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "D"
+
+
+@ours
+def test_one_that_does_not_stop(tree, stuck):
+    result = freeze("maxWaitMs=300")
+    assert (result["requested"], result["frozen"], result["notFrozen"]) == (2, 1, 1)
+    assert result["failed"] == 0 and result["waitMs"] >= 300
+    assert tree.asked("user") and not tree.stands("user") and tree.stands("ptys")
+
+
+@ours
+def test_one_that_stops_late(tree, stuck):
+    """The kernel's word ends the wait."""
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/freeze?maxWaitMs=60000"))
+        eventually(lambda: tree.stands("ptys"))
+        barrier(OWN_PORT)
+        time.sleep(0.1)  # the looks that are close together are over
+        stuck.let_go()
+        result = json.loads(conn.answer("POST").body)
+    assert (result["frozen"], result["notFrozen"]) == (2, 0)
+    assert 100 <= result["waitMs"] < 30000
+
+
+@ours
+def test_client_that_left(tree, stuck):
+    """It is not waited for any more: the thaw has its turn."""
+    assert stuck.path
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/freeze?maxWaitMs=60000"))
+        eventually(lambda: tree.stands("ptys"))
+        waiting = Connection(OWN_PORT)
+        waiting.send(request("POST", "/unfreeze"))
+        barrier(OWN_PORT)
+        assert tree.asked("user")
+    began = time.monotonic()
+    assert waiting.answer("POST").status == 204
+    assert time.monotonic() - began < 30
+    assert not tree.asked("user") and not tree.asked("ptys")
+    waiting.close()
+
+
+@ours
+def test_client_that_says_no_more(tree, stuck):
+    """As far as can be told it has left, too."""
+    assert stuck.path
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/freeze?maxWaitMs=60000", {}, b"a body that nobody reads"))
+        eventually(lambda: tree.stands("ptys"))
+        conn.half_close()
+        answer = conn.answer("POST")
+        assert (answer.status, answer.body) == (503, b"")
+    unfreeze()
+
+
+@ours
+def test_thaw_whose_client_left(tree, stuck):
+    assert stuck.path
+    freezing = Connection(OWN_PORT)
+    freezing.send(request("POST", "/freeze?maxWaitMs=60000"))
+    eventually(lambda: tree.stands("ptys"))
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/unfreeze"))
+        barrier(OWN_PORT)
+    freezing.close()
+    eventually(lambda: not tree.asked("user") and not tree.asked("ptys"))
 
 
 @ours
