@@ -13,12 +13,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cgroup_file.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
-#include "base/cgroup_file.h"
 #include "process/pty.h"
 #include "process/spawn_child.h"
 #include "process/spawn_clone.h"
