@@ -531,7 +531,7 @@ static void
 test_listing(void **state)
 {
     struct cgroup_names names;
-    char name[16];
+    char name[32];
 
     (void)state;
     for (int i = LIMIT_FREEZE_TREE * 2 + 10; i > 0; i--) {
