@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -356,6 +357,35 @@ def test_removed_cgroup(tree, agent):
     assert (result["requested"], result["frozen"], result["failed"]) == (1, 1, 1)
     unfreeze()
     assert agent.alive()
+
+
+@pytest.fixture
+def read_only(tree, agent, scratch):
+    """What asks `user` to freeze can be read, and not written."""
+    if not os.environ["SDK_PRIVATE"]:
+        pytest.skip("needs root and a mount namespace of its own")
+    with open(f"{scratch}/frozen", "w", encoding="ascii") as out:
+        out.write("0\n")
+    target = tree.path("user", "cgroup.freeze")
+    subprocess.run(["mount", "--bind", f"{scratch}/frozen", target], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", target], check=True)
+    yield
+    subprocess.run(["umount", target], check=True)
+    unfreeze()
+
+
+@ours
+def test_one_that_refuses(tree, read_only):
+    """All others are tried, in both directions; only a thaw that failed is an error."""
+    result = freeze()
+    assert (result["requested"], result["frozen"], result["failed"]) == (1, 1, 1)
+    assert tree.stands("ptys")
+    answer = exchange("POST", "/unfreeze", port=OWN_PORT)
+    assert answer.status == 500
+    assert answer.get("content-type") == "application/json; charset=utf-8"
+    assert json.loads(answer.body) == {
+        "code": 500, "message": "failed to unfreeze 1 cgroups: read-only file system"}
+    assert not tree.asked("ptys")
 
 
 @ours
