@@ -24,6 +24,8 @@ COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 # Another machine's kind: the prefix of its compiler, a folder of its libraries.
 CROSS    ?=
 SYSROOT  ?=
+# For what runs while building; needs libseccomp.
+HOST_CC  ?= cc
 PROTOC   ?= protoc
 # Debian 12 ships llhttp as sources, later releases as a library.
 LLHTTP   ?= $(wildcard /usr/share/llhttp)
@@ -75,13 +77,14 @@ LDLIBS_ALL   = -levent_core -lprotobuf-c -lmd -lz \
 
 # ---- what is built -------------------------------------------------------
 
-PROTOS  := process filesystem rest google/protobuf/timestamp
+PROTOS  := process filesystem rest seccomp google/protobuf/timestamp
 GEN_C   := $(PROTOS:%=$B/gen/%.pb-c.c)
-GEN_H   := $(GEN_C:.c=.h) $B/gen/oneofs.inc
+GEN_H   := $(GEN_C:.c=.h) $B/gen/oneofs.inc $B/gen/seccomp_filters.inc
 GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
 # Of the agent's binary only; the rest is linked into tests too.
-MAIN    := envd/main.c envd/loop/no_scanf.c envd/loop/no_gettext.c
+MAIN    := envd/main.c $(wildcard envd/options*.c) \
+           envd/loop/no_scanf.c envd/loop/no_gettext.c
 SRCS    := $(filter-out $(MAIN),$(wildcard envd/*/*.c envd/envd.c))
 TEST_PROTOS := codec_test google/protobuf/any
 TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)
@@ -134,6 +137,12 @@ $B/gen/%.pb-c.c $B/gen/%.pb-c.h: proto/%.proto
 $B/gen/oneofs.inc: proto/oneofs.awk $(PROTOS:%=proto/%.proto)
 	@mkdir -p $B/gen
 	awk -f $^ >$@
+# System call filters, for the machine that is built for.
+$B/gen/seccomp_filters.inc: tools/seccomp_filters.c
+	@mkdir -p $(@D)
+	$(HOST_CC) -std=gnu17 -O1 -D_GNU_SOURCE $(WARN) -o $(@:.inc=) $< -lseccomp
+	$(@:.inc=) $(MACHINE) >$@.new
+	mv $@.new $@
 $B/gen/%.o: $B/gen/%.c | $(GEN_H)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I$B/gen -w -c -o $@ $<
 $B/gen/test/%.pb-c.c $B/gen/test/%.pb-c.h: tests/unit/%.proto

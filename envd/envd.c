@@ -17,31 +17,46 @@
 
 #include "api/api.h"
 #include "api/freeze.h"
+#include "api/health.h"
+#include "api/helper_spawn.h"
+#include "api/init.h"
+#include "api/listeners.h"
+#include "api/metrics.h"
+#include "api/profiles.h"
 #include "api/watch_polled.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/ca_bundle.h"
 #include "guest/freezer.h"
+#include "guest/fsfreeze.h"
+#include "guest/hooks.h"
+#include "guest/hosts.h"
+#include "guest/log_export.h"
 #include "guest/metrics.h"
+#include "guest/mmds.h"
+#include "guest/ports.h"
 #include "guest/service.h"
 #include "guest/settings.h"
+#include "guest/volumes.h"
 #include "http/mime_types.h"
 #include "http/server.h"
 #include "limits.h"
 #include "loop/loop.h"
+#include "loop/spawner.h"
 #include "loop/worker.h"
 #include "process/cgroup.h"
 #include "process/cgroup_mount.h"
 #include "process/process.h"
 #include "process/spawn.h"
 #include "security/access.h"
+#include "security/origin.h"
+#include "security/seccomp.h"
+#include "security/self.h"
 #include "security/user.h"
 #include "watch/watch.h"
-
-/* The name under which the service manager keeps our socket. */
-#define STORED_SOCKET "envd-port"
 
 static const struct rpc_service *const services[] = {
     &process_service,
@@ -73,51 +88,60 @@ prepare_process(void)
     /* Orphans of commands come to us, so that none escapes its kill. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_limits();
+    self_protect();
+}
+
+static void
+log_unfiltered(int err)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_WARN, "security"))
+        return;
+    log_str(&line, "error", errno_text(err));
+    log_end(&line, "No filter of system calls");
+}
+
+static void
+on_privileged_thread(void *ctx)
+{
+    const struct envd *e = ctx;
+
+    /* As the other threads; the spawner's are born with less. */
+    (void)setpriority(PRIO_PROCESS, 0,
+                      getpriority(PRIO_PROCESS, (id_t)getpid()));
+    (void)seccomp_filter_thread(e->options.seccomp, true);
 }
 
 /*
- * Listen on what was handed over: sockets of a socket unit, whatever their
- * port, and the one that an earlier agent has left with the service manager.
- * Returns whether our port is among them.
+ * The thread that stays without a filter comes before all others.  Returns 0
+ * or -errno.
  */
-static bool
-take_sockets(struct envd *e)
+static int
+prepare_filters(struct envd *e)
 {
-    bool ours = false;
-    const char *name;
-    int fd;
+    int r = 0;
 
-    while ((fd = service_take_socket(e->service, &name)) >= 0) {
-        bool stored = strcmp(name, STORED_SOCKET) == 0;
-        int port = service_socket_port(fd);
-
-        if (port < 0 || (stored && (ours || port != e->options.port))) {
-            fd_close(&fd);
-            if (stored && !ours)
-                service_forget(e->service, STORED_SOCKET);
-            continue;
-        }
-        if (http_server_listen_fd(e->http, fd) == 0)
-            ours = ours || port == e->options.port;
-    }
-    return ours;
+    if (e->options.seccomp != SECCOMP_OFF)
+        r = spawner_start();
+    if (r == 0 && e->options.seccomp != SECCOMP_OFF)
+        r = worker_pool_split(e->workers, on_privileged_thread, e);
+    return r;
 }
 
-static int
-listen_on(struct envd *e)
+/*
+ * From here on this thread, and those that it makes, do without some calls: so
+ * before it makes any.
+ */
+static void
+filter_loop(const struct envd *e)
 {
-    int r;
+    int r = seccomp_filter_thread(e->options.seccomp, false);
 
-    if (take_sockets(e))
-        return 0;
-    r = http_server_listen(e->http, NULL, e->options.port, NULL);
-    if (r < 0)
-        (void)fprintf(stderr, "server stopped: listen tcp 0.0.0.0:%u: %s\n",
-                      e->options.port, errno_text(-r));
-    else
-        /* Between two agents nobody else can take the port, or is refused. */
-        service_store(e->service, http_server_listener(e->http), STORED_SOCKET);
-    return r;
+    if (r == 0)
+        return;
+    spawner_stop();
+    log_unfiltered(-r);
 }
 
 void
@@ -126,7 +150,10 @@ envd_options_init(struct envd_options *o)
     *o = (struct envd_options){
         .port = 49983,
         .cgroup_root = "/sys/fs/cgroup",
+        .mmds_address = MMDS_ADDRESS,
         .replay = PROCESS_REPLAY_RESUME,
+        .seccomp = seccomp_default_mode(),
+        .seccomp_profiles = "/etc/envd/seccomp",
         .process =
             {
                 .ring_bytes = LIMIT_PROCESS_RING_BYTES,
@@ -142,10 +169,71 @@ envd_options_init(struct envd_options *o)
     };
 }
 
+/* POST /init, and what only it goes to. */
+static void
+make_init(struct envd *e)
+{
+    const struct volumes_options volumes = {.spawner = &api_helper_spawner};
+
+    e->ca = ca_bundle_new(e->loop, e->workers, NULL, NULL);
+    e->volumes = volumes_new(e->loop, e->workers, &volumes);
+    e->hosts = hosts_new(e->workers, NULL);
+    e->hooks = hooks_new(e->loop, e->workers, &api_helper_spawner, NULL);
+    e->init = init_service_new(e, NULL);
+}
+
+/* When the workers are gone. */
+static void
+free_init(struct envd *e)
+{
+    ca_bundle_free(e->ca);
+    volumes_free(e->volumes);
+    hosts_free(e->hosts);
+    hooks_free(e->hooks);
+    init_service_free(e->init);
+}
+
+/* An earlier agent may have left it frozen, and nobody is there to thaw it. */
+static void
+start_fsfreeze(struct envd *e)
+{
+    const struct fsfreeze_options o = {.mount = e->options.freeze_mount};
+
+    e->fsfreeze = fsfreeze_new(e->loop, e->workers, &o);
+    fsfreeze_heal(e->fsfreeze, getpid() == 1 || !e->options.not_firecracker ||
+                                   o.mount != NULL);
+}
+
+/* Whether commands run: they are what opens ports. */
+static bool
+commands_run(void *ctx)
+{
+    const struct envd *e = ctx;
+
+    return process_first(e->processes) != NULL;
+}
+
+static struct ports *
+open_ports(struct envd *e)
+{
+    const struct ports_options o = {
+        .workers = e->workers,
+        .address = e->options.forward_address,
+        .firecracker = !e->options.not_firecracker,
+        .no_forward = e->options.no_forward,
+        .own_port = e->options.port,
+        .busy = commands_run,
+        .ctx = e,
+    };
+
+    return ports_new(e->loop, &o);
+}
+
 struct envd *
 envd_new(const struct envd_options *options)
 {
     struct envd *e = xcalloc(1, sizeof(*e));
+    bool ready;
 
     prepare_process();
     /* Otherwise the machine is not ours. */
@@ -160,7 +248,11 @@ envd_new(const struct envd_options *options)
         free(e);
         return NULL;
     }
+    /* From here on no line is lost. */
+    if (!options->not_firecracker)
+        e->exporter = log_exporter_new(e->loop);
     e->service = service_new(e->loop);
+    self_scrub_environment();
     e->http = http_server_new(e->loop, api_dispatch, e);
     e->rpc = (struct rpc_server){
         .loop = e->loop,
@@ -170,6 +262,10 @@ envd_new(const struct envd_options *options)
         .ctx = e,
     };
     e->workers = worker_pool_new(e->loop, LIMIT_WORKER_THREADS);
+    ready = e->workers != NULL && prepare_filters(e) == 0;
+    if (ready)
+        start_fsfreeze(e);
+    e->profiles = profiles_new(options->seccomp_profiles);
     e->users = user_db_new(NULL, NULL);
     e->token = access_token_new();
     e->settings = guest_settings_new();
@@ -180,22 +276,32 @@ envd_new(const struct envd_options *options)
     e->options.process.cgroups = e->cgroups =
         options->no_cgroups ? NULL
                             : cgroups_open(e->loop, options->cgroup_root);
+    if (ready)
+        filter_loop(e);
     e->freezer = freezer_open(e->loop, e->workers, cgroups_root(e->cgroups));
     freezer_observe(e->freezer, api_after_thaw, e);
     e->processes = process_table_new(e->loop, &e->options.process);
     e->watches = watch_hub_new(e->loop, e->workers);
     e->polled = polled_table_new();
+    make_init(e);
     guest_set_internal_var(e->settings, "E2B_SANDBOX",
                            options->not_firecracker ? "false" : "true");
-    if (e->workers == NULL || e->token == NULL) {
+    e->origin = origin_new();
+    e->metrics = metrics_new(e);
+    e->started_ms = loop_now_ms();
+    loop_watch_stalls(e->loop, 0);
+    if (!ready) {
         (void)fprintf(stderr, "cannot start: out of resources\n");
         envd_free(e);
         return NULL;
     }
-    if (listen_on(e) < 0) {
+    if (listeners_open(e) < 0 || api_mmds_init(e) < 0) {
         envd_free(e);
         return NULL;
     }
+    if (e->mmds != NULL)
+        mmds_poll(e->mmds, -1);
+    e->ports = open_ports(e);
     return e;
 }
 
@@ -210,6 +316,17 @@ on_stop(struct loop_signal *s)
     struct stop_signal *stop = container_of(s, struct stop_signal, signal);
 
     loop_stop(stop->loop);
+}
+
+struct state_signal {
+    struct loop_signal signal;
+    struct envd *envd;
+};
+
+static void
+on_state(struct loop_signal *s)
+{
+    health_log(container_of(s, struct state_signal, signal)->envd);
 }
 
 /* Not through a link that somebody has put there. */
@@ -228,24 +345,41 @@ write_pid_file(const char *path)
         (void)fprintf(stderr, "%s: %s\n", path, errno_text(errno));
 }
 
+static void
+log_identity(const struct envd *e)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_INFO, "envd"))
+        return;
+    log_str(&line, "version", ENVD_VERSION);
+    if (e->options.commit != NULL)
+        log_str(&line, "commit", e->options.commit);
+    log_end(&line, "The agent begins");
+}
+
 int
 envd_run(struct envd *e)
 {
     struct stop_signal term = {.loop = e->loop};
     struct stop_signal interrupt = {.loop = e->loop};
+    struct state_signal state = {.envd = e};
     const char *pid_file = e->options.pid_file;
     int r;
 
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
+    loop_signal_init(e->loop, &state.signal, SIGUSR1, on_state);
     write_pid_file(pid_file);
-    service_ready(e->service, e->options.port);
+    log_identity(e);
+    listeners_ready(e);
     r = loop_run(e->loop);
     service_stopping(e->service);
-    if (pid_file != NULL)
+    if (pid_file != NULL && !fsfreeze_frozen(e->fsfreeze))
         (void)unlink(pid_file);
     loop_signal_done(&term.signal);
     loop_signal_done(&interrupt.signal);
+    loop_signal_done(&state.signal);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -254,24 +388,35 @@ envd_free(struct envd *e)
 {
     if (e == NULL)
         return;
+    listeners_close(e);
+    origin_free(e->origin);
     /* Connections first: their calls hold readers, inputs and jobs. */
     http_server_close(e->http);
     loop_run_deferred(e->loop);
+    init_service_close(e->init);
     polled_table_free(e->polled);
     freezer_stop(e->freezer);
     worker_pool_free(e->workers);
+    mmds_free(e->mmds);
+    free_init(e);
     freezer_free(e->freezer);
+    fsfreeze_free(e->fsfreeze);
+    ports_free(e->ports);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);
     watch_hub_free(e->watches);
     http_server_free(e->http);
+    metrics_free(e->metrics);
     cpu_sampler_free(e->cpu);
     guest_settings_free(e->settings);
     access_token_free(e->token);
     user_db_free(e->users);
+    profiles_free(e->profiles);
     service_free(e->service);
+    log_exporter_free(e->exporter);
     mime_types_free(e->types);
     loop_free(e->loop);
+    spawner_stop();
     free(e);
 }

@@ -56,6 +56,7 @@
     X(FREEZE_WAIT_MS, 60 * 1000, "ms", "a freeze waits for all to stop")       \
     X(FREEZE_WATCHDOG_MS, 600 * 1000, "ms", "until a freeze ends by itself")   \
     X(FREEZE_QUEUE, 256, "requests", "waiting to freeze or thaw (503)")        \
+    X(STALL_MS, 5 * 1000, "ms", "a turn of the loop, before it is told")       \
     X(WORKER_THREADS, 4, "threads", "for blocking file work, on demand")       \
     X(WORKER_LONG_MS, 100, "ms",                                               \
       "a thread stands still; twice that: a job is long, and not counted")     \
@@ -65,6 +66,8 @@
     X(WORKER_STILL, 4, "threads", "that stand still below one mount point")    \
     X(WORKER_HELD_JOBS, 256, "jobs",                                           \
       "waiting for file systems that stand still (resource_exhausted)")        \
+    X(WORKER_GATED_JOBS, 1024, "jobs",                                         \
+      "waiting to write while a file system is frozen (unavailable)")          \
     X(WORKER_LEAVE_MS, 2000, "ms", "at the end, for a thread that is still")   \
     X(WORKER_IDLE_MS, 10 * 1000, "ms", "before an idle worker ends")           \
     X(WORKER_QUEUE_JOBS, 8192, "jobs", "waiting (resource_exhausted)")         \
@@ -116,8 +119,70 @@
     X(ACCOUNT_FILE_BYTES, 8 * 1024 * 1024, "bytes",                            \
       "/etc/passwd and /etc/group; a larger one counts as unreadable")         \
     X(USER_GROUPS, 65536, "groups", "of one user, as the kernel allows")       \
+    X(INIT_WORKS, 64, "requests",                                              \
+      "to POST /init that want different things at once; beyond: cut")         \
+    X(INIT_BODIES_BYTES, 16 * 1024 * 1024, "bytes",                            \
+      "bodies of POST /init that wait; beyond: cut")                           \
+    X(INIT_HOLD_MS, 10 * 1000, "ms",                                           \
+      "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \
+    X(SECCOMP_FILE_BYTES, 128 * 1024, "bytes",                                 \
+      "a profile of system calls (failed_precondition)")                       \
+    X(SECCOMP_RULES, 1024, "rules", "of one such profile")                     \
+    X(SECCOMP_STEPS, 4096, "instructions", "of one filter, as in the kernel")  \
+    X(SECCOMP_PROFILES, 16, "profiles",                                        \
+      "compiled and kept; more are read again")                                \
     X(SERVICE_SOCKETS, 64, "sockets", "handed over by the service manager")    \
+    X(HOSTS_BYTES, 8 * 1024 * 1024, "bytes",                                   \
+      "/etc/hosts; a larger one is "                                           \
+      "left alone")                                                            \
+    X(HOSTS_CHANGES, 64, "changes", "waiting for their turn")                  \
+    X(CA_BUNDLE_BYTES, 32 * 1024 * 1024, "bytes",                              \
+      "the trust store; a larger one is appended to, and never tidied")        \
+    X(CA_BLOCKS, 256, "certificates", "of one caBundle (400)")                 \
+    X(CA_RETIRED, 1024, "certificates", "to be removed, while that fails")     \
+    X(VOLUMES, 64, "volumes", "of one /init (400)")                            \
+    X(VOLUMES_LEDGER, 1024, "volumes", "known to be mounted")                  \
+    X(HOOKS, 64, "programs", "of one event; the first by name")                \
+    X(HELPER_OUTPUT_BYTES, 4096, "bytes", "kept of what a helper writes")      \
+    X(MMDS_TOKEN_BYTES, 1024, "bytes", "a token of the metadata service")      \
+    X(MMDS_DOCUMENT_BYTES, 64 * 1024, "bytes", "its document")                 \
+    X(MMDS_VALUE_BYTES, 2048, "bytes", "one value that is taken out of that")  \
+    X(MMDS_LOOKUP_MS, 1000, "ms", "one lookup there, both requests")           \
+    X(MMDS_POLL_MS, 60 * 1000, "ms", "looking it up again after an /init")     \
+    X(MMDS_HEAL_MS, 10 * 1000, "ms", "between repairs of the way to it")       \
+    X(HTTP_ANSWER_HEAD_BYTES, 16 * 1024, "bytes",                              \
+      "status and headers of an answer to a request of our own")               \
+    X(LOG_LINE_BYTES, 192 * 1024, "bytes", "a line to ship; longer: dropped")  \
+    X(LOG_EARLY_BYTES, 256 * 1024, "bytes",                                    \
+      "lines to ship, before it is known where; the oldest are dropped")       \
+    X(LOG_EXPORT_BYTES, 8 * 1024 * 1024, "bytes",                              \
+      "lines to ship; the oldest are dropped")                                 \
+    X(LOG_POST_MS, 10 * 1000, "ms", "shipping one line")                       \
+    X(ORIGIN_ADDRESSES, 1024, "addresses",                                     \
+      "of the machine, known to be inside; further ones go by interface")      \
+    X(FSFREEZE_DRAIN_MS, 2000, "ms",                                           \
+      "before a freeze, for what is being written")                            \
+    X(FSFREEZE_WATCHDOG_MS, 120 * 1000, "ms",                                  \
+      "frozen, before the file system is thawed unasked")                      \
+    X(COLLAPSE_MAPS_BYTES, 1024 * 1024, "bytes", "/proc/self/maps (500)")      \
+    X(PORTS, 4096, "ports", "open, and known to us")                           \
+    X(PORT_ADDRESSES, 32, "addresses", "on which one port listens")            \
+    X(PORT_LISTENERS, 8192, "addresses", "of all ports together")              \
+    X(PORT_FOLLOWERS, 64, "streams", "that follow the open ports (503)")       \
+    X(PORT_OWNER_LINKS, 256 * 1024, "descriptors",                             \
+      "of all processes, looked at to find who holds a port")                  \
+    X(PORT_COMMAND_BYTES, 512, "bytes", "told of the command of an owner")     \
+    X(FORWARD_PORTS, 1024, "ports", "of loopback, forwarded to")               \
+    X(FORWARD_CONNECTIONS, 4096, "connections", "forwarded; beyond: reset")    \
+    X(FORWARD_PIPES, 256, "pipes",                                             \
+      "with bytes in flight; further connections copy")                        \
+    X(FORWARD_PIPE_BYTES, 256 * 1024, "bytes",                                 \
+      "in flight in one direction of a connection, and moved at a time")       \
+    X(METRICS_WAIT_MS, 250, "ms",                                              \
+      "for a reading of the kernel's figures, before an answer goes without")  \
+    X(REQUEST_ID_BYTES, 128, "bytes",                                          \
+      "X-Request-Id; a longer one is not ours")                                \
     X(LOG_QUEUE_BYTES, 64 * 1024, "bytes", "log lines not yet written")
 
 enum limits {

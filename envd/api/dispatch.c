@@ -8,6 +8,8 @@
 #include <strings.h>
 
 #include "api/api.h"
+#include "api/init.h"
+#include "api/request.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -44,9 +46,15 @@ static const struct rest_route rest_routes[] = {
     {"/metrics", "HEAD", api_metrics, HTTP_HEAD, false},
     {"/envs", "GET", api_envs, HTTP_GET, false},
     {"/envs", "HEAD", api_envs, HTTP_HEAD, false},
+    {"/ports", "GET", api_ports, HTTP_GET, false},
+    {"/ports", "HEAD", api_ports, HTTP_HEAD, false},
     {"/init", "POST", api_init, HTTP_POST, true},
+    {"/upgrade", "POST", api_upgrade, HTTP_POST, false},
     {"/freeze", "POST", api_freeze, HTTP_POST, false},
     {"/unfreeze", "POST", api_unfreeze, HTTP_POST, false},
+    {"/fsfreeze", "POST", api_fsfreeze, HTTP_POST, false},
+    {"/fsthaw", "POST", api_fsthaw, HTTP_POST, false},
+    {"/collapse", "POST", api_collapse, HTTP_POST, false},
     {"/files", "GET", api_files_get, HTTP_GET, true},
     {"/files", "HEAD", api_files_get, HTTP_HEAD, true},
     {"/files", "POST", api_files_post, HTTP_POST, true},
@@ -161,23 +169,66 @@ has_own_auth(const struct http_request *r)
     return false;
 }
 
-/* Returns true when the request was refused. */
+/* Whether it says nothing of the sandbox, or is to bring the token. */
 static bool
-token_gate(struct envd *e, struct http_exchange *x)
+needs_no_token(const struct http_request *r)
 {
+    return str_eq(r->path, "/health") ||
+           (str_eq(r->path, "/init") && r->method == HTTP_POST);
+}
+
+/*
+ * The token is only in our memory, and gone with it.  Until the host sets it
+ * again, the one whose hash the metadata service has is the token; nobody is
+ * let in as long as a service that is known to be there has not said.
+ */
+static bool
+passes_hash(struct envd *e, struct http_exchange *x)
+{
+    struct str token = http_header(x, "X-Access-Token");
+    const struct mmds_document *d;
+    struct str hash;
+
+    if (e->mmds == NULL || init_was_done(e->init))
+        return true;
+    d = mmds_document(e->mmds);
+    if (d == NULL)
+        return !mmds_answered_before(e->mmds);
+    hash = str_from(d->access_token_hash);
+    if (hash.len == 0 || access_hash_matches(hash, (struct str){0}))
+        return true;
+    return token.len > 0 && access_hash_matches(hash, token) &&
+           access_token_set(e->token, token) == 0;
+}
+
+bool
+api_lacks_token(struct envd *e, struct http_exchange *x)
+{
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
     struct log_line line;
 
-    if (!access_token_is_set(e->token) || has_own_auth(http_request(x)))
+    if (access_token_is_set(e->token)
+            ? access_token_equals(e->token, http_header(x, "X-Access-Token"))
+            : passes_hash(e, x))
         return false;
-    if (access_token_equals(e->token, http_header(x, "X-Access-Token")))
-        return false;
-    if (log_begin(&line, LOG_LEVEL_ERROR, "envd"))
+    if (log_begin_limited(&line, LOG_LEVEL_ERROR, "envd", &quota))
         log_end(&line, "Trying to access secured envd without correct access "
                        "token");
     api_error(x, 401,
               "unauthorized access, please provide a valid access token or "
               "method signing if supported");
     return true;
+}
+
+/* Returns true when the request was refused. */
+static bool
+token_gate(struct envd *e, struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+
+    if (access_token_is_set(e->token) ? has_own_auth(r) : needs_no_token(r))
+        return false;
+    return api_lacks_token(e, x);
 }
 
 struct str
@@ -286,6 +337,7 @@ static void
 route_rest(struct envd *e, struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
+    bool hidden = request_is_out_of_reach(e, x);
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
@@ -293,13 +345,13 @@ route_rest(struct envd *e, struct http_exchange *x)
 
         if (!str_eq(r->path, route->path))
             continue;
-        if (route->method == r->method) {
+        if (route->method == r->method && !hidden) {
             route->handle(e, x);
             return;
         }
         found = true;
     }
-    if (!found) {
+    if (!found || hidden) {
         http_reply_text(x, 404, "404 page not found\n");
         return;
     }
@@ -316,6 +368,7 @@ api_dispatch(struct http_exchange *x, void *ctx)
     const struct rpc_service *service;
     const struct rpc_method *method;
 
+    request_begin(e, x);
     if (cors(x) || token_gate(e, x) || basic_gate(e, x))
         return;
     method = rpc_find(&e->rpc, http_request(x)->path, &service);

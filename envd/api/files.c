@@ -55,6 +55,8 @@ files_log(const struct files_request *r, int http_status, const char *error)
         log_str(&line, "error", error);
     log_str(&line, "method", r->method);
     log_operation(&line, r->operation_id);
+    if (r->request_id != NULL)
+        log_str(&line, "request_id", r->request_id);
     log_path(&line, r);
     log_str(&line, "username", r->username);
     if (error != NULL)
@@ -80,11 +82,13 @@ static int
 fail_proof(const struct files_request *r, struct http_exchange *x,
            const struct status *st)
 {
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
     struct log_line line;
 
-    if (log_begin(&line, LOG_LEVEL_ERROR, "envd")) {
+    if (log_begin_limited(&line, LOG_LEVEL_ERROR, "envd", &quota)) {
         log_str(&line, "error", status_message(st));
         log_operation(&line, r->operation_id);
+        api_log_request(&line, x);
         log_end(&line, "error during auth validation");
     }
     api_error(x, 401, "%s", status_message(st));
@@ -130,6 +134,7 @@ files_request_begin(struct files_request *r, struct envd *e,
     if (query_bind(r->query, query.len, params, ARRAY_LEN(params), &st) < 0)
         return fail_query(x, &st);
     r->operation_id = log_operation_id();
+    r->request_id = api_request_id(x);
     r->path = params[0].value;
     proof.path = params[0].value;
     proof.username = params[1].value;
@@ -172,6 +177,7 @@ files_request_user(struct files_request *r, struct envd *e,
 void
 files_request_done(struct files_request *r)
 {
+    free(r->request_id);
     free(r->query);
     free(r->username);
     free(r->workdir);

@@ -19,6 +19,7 @@ struct http_exchange;
 struct files_request {
     const char *method; /* `GET /files`, for the log */
     uint64_t operation_id;
+    char *request_id;     /* owned; NULL: none */
     char *query;          /* owned, decoded: what path points into */
     struct str path;      /* of the query; absent differs from empty */
     char *username;       /* owned: of the query, else the default one */

@@ -311,7 +311,9 @@ begin(struct change *c)
     c->job.run = run;
     c->job.done = done;
     c->job.path = c->path;
+    c->job.other = c->destination;
     c->job.bulk = true;
+    c->job.writes = true;
     c->running = worker_submit(c->envd->workers, &c->job) == 0;
     if (!c->running)
         files_fail(&c->request, c->x, 503, "too many file operations");

@@ -118,6 +118,7 @@ fail(struct compose_post *p, int http_status, const char *text)
     if (log_begin(&line, LOG_LEVEL_ERROR, "envd")) {
         log_str(&line, "error", text);
         log_operation(&line, p->operation_id);
+        api_log_request(&line, p->x);
         log_i64(&line, "error_code", http_status);
         log_end(&line, "File compose");
     }
@@ -140,6 +141,7 @@ answer(struct compose_post *p)
     buf_append_str(&out, ",\"type\":\"file\"}\n");
     if (log_begin(&line, LOG_LEVEL_INFO, "envd")) {
         log_operation(&line, p->operation_id);
+        api_log_request(&line, p->x);
         log_str(&line, "path", p->destination);
         log_u64(&line, "sources", p->compose.count);
         log_i64(&line, "size", p->compose.size);
@@ -186,6 +188,8 @@ start(struct compose_post *p)
     p->job.run = run_compose;
     p->job.done = on_composed;
     p->job.path = p->destination;
+    p->job.other = ""; /* the sources vanish, wherever they are */
+    p->job.writes = true;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
         fail(p, 503, "too many file operations");

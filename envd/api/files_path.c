@@ -38,6 +38,7 @@ files_request_body(struct files_request *r, struct envd *e,
     *r = (struct files_request){
         .method = method,
         .operation_id = log_operation_id(),
+        .request_id = api_request_id(x),
         .path = path,
         .username = username.data != NULL
                         ? str_dup(username)

@@ -455,6 +455,7 @@ prepare_upload(struct post *p, const struct media_type *type, bool gzip)
     r = upload_init(u, boundary, gzip);
     /* That of a form changes with its parts. */
     p->job.path = u->multipart ? NULL : u->target;
+    p->job.writes = true;
     free((char *)(uintptr_t)boundary.data);
     if (r < 0)
         files_fail(&p->request, p->x, u->http_status, "%s",

@@ -282,6 +282,7 @@ struct file_request {
     uint32_t page_size;
     const char *page_token; /* NULL or "": from the beginning */
     bool quick;
+    bool writes;
 };
 
 /* Where a listing begins, and how long it is. */
@@ -310,6 +311,22 @@ set_page(struct file_job *j, const struct file_request *r, struct status *st)
 }
 
 static void
+submit(struct call *c, struct file_job *j)
+{
+    SCOPE(status_done) struct status st = {0};
+    int r = worker_submit(api_envd(c)->workers, &j->job);
+
+    if (r == 0)
+        return;
+    if (r == -EBUSY)
+        (void)status_set(&st, RPC_UNAVAILABLE, "the file system is frozen");
+    else
+        (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
+                         "too many file operations are waiting");
+    refuse(c, j, &st);
+}
+
+static void
 begin(struct call *c, const struct file_request *r)
 {
     struct envd *e = api_envd(c);
@@ -322,6 +339,7 @@ begin(struct call *c, const struct file_request *r)
         .done = done,
         .quick = r->quick,
         .bulk = !r->quick,
+        .writes = r->writes,
     };
     j->call = c;
     j->what = r->what;
@@ -340,12 +358,9 @@ begin(struct call *c, const struct file_request *r)
     } else {
         j->names = user_names_ref(e->users);
         j->job.path = j->path;
+        j->job.other = j->destination;
         api_caller_init(e, &user, &j->caller);
-        if (worker_submit(e->workers, &j->job) < 0) {
-            (void)status_set(&st, RPC_RESOURCE_EXHAUSTED,
-                             "too many file operations are waiting");
-            refuse(c, j, &st);
-        }
+        submit(c, j);
     }
     status_done(&st);
     user_done(&user);
@@ -375,6 +390,7 @@ make_dir(struct call *c, const ProtobufCMessage *request)
                  .work = work_make_dir,
                  .path = r->path,
                  .quick = true,
+                 .writes = true,
              });
 }
 
@@ -389,6 +405,7 @@ move_entry(struct call *c, const ProtobufCMessage *request)
                  .path_field = "source",
                  .path = r->source,
                  .destination = r->destination,
+                 .writes = true,
              });
 }
 
@@ -419,6 +436,7 @@ remove_entry(struct call *c, const ProtobufCMessage *request)
                  .work = work_remove,
                  .path_field = "path",
                  .path = r->path,
+                 .writes = true,
              });
 }
 

@@ -11,6 +11,7 @@
 #include "api/keepalive.h"
 #include "api/process_env.h"
 #include "api/process_rpc.h"
+#include "api/profiles.h"
 #include "api/rpc_log.h"
 #include "base/mem.h"
 #include "base/scope.h"
@@ -18,6 +19,7 @@
 #include "connect/call.h"
 #include "envd.h"
 #include "filesystem/path.h"
+#include "guest/ports.h"
 #include "guest/settings.h"
 #include "process/process.h"
 #include "security/user.h"
@@ -385,6 +387,10 @@ start(struct call *c, const Process__StartRequest *r,
     }
     if (fill_spec(c, r, config, &user, &spec, st) < 0)
         goto out;
+    if (call_header(c, "X-Envd-Profile").data != NULL &&
+        profiles_find(e->profiles, call_header(c, "X-Envd-Profile"),
+                      &spec.filter, st) < 0)
+        goto out;
     spec.env = process_env_build(e->settings, &user, config, &arena);
     copy = config_copy(config);
     if (spec.env == NULL || copy == NULL) {
@@ -394,8 +400,10 @@ start(struct call *c, const Process__StartRequest *r,
     result = process_start(e->processes, &spec, tag,
                            call_timeout_ms(c, /* connect_only= */ true), copy,
                            config_free, ret, st);
-    if (result == 0)
+    if (result == 0) {
         copy = NULL;
+        ports_stir(e->ports);
+    }
 out:
     if (copy != NULL)
         config_free(copy);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "api/api.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "connect/call.h"
@@ -26,6 +27,7 @@ rpc_log_done(struct call *c, const char *logger, const char *what,
                    path.data);
     log_str(&line, "method", method);
     log_operation(&line, log_operation_id());
+    api_log_request(&line, call_exchange(c));
     if (st != NULL) {
         char text[1024];
 

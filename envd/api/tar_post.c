@@ -18,9 +18,13 @@
 #include "http/encoding.h"
 #include "http/exchange.h"
 #include "limits.h"
+#include "loop/loop.h"
 #include "loop/worker.h"
 
 #define INFLATED_BYTES ((size_t)128 * 1024)
+
+/* Before one more try to find a worker for what is unfinished. */
+#define RETRY_MS 100
 
 /* One archive coming in.  While a job runs, it alone uses what is (job). */
 struct tar_post {
@@ -34,6 +38,7 @@ struct tar_post {
     bool body_ended;
     bool running; /* a job is under way */
     bool last;    /* the slice of that job is the last one */
+    struct loop_timer retry;
 
     struct tar_extract tar;    /* (job) */
     struct gzip_inflate *gzip; /* (job) NULL: not compressed */
@@ -52,6 +57,7 @@ static void
 tar_post_free(struct tar_post *p)
 {
     p->envd->archives--;
+    loop_timer_cancel(&p->retry);
     gzip_inflate_free(p->gzip);
     free(p->inflated);
     buf_done(&p->filling);
@@ -184,10 +190,15 @@ tar_post_end(struct tar_post *p)
     p->job.run = run_close;
     p->job.path = NULL; /* not to be held back */
     p->job.done = on_closed;
-    if (worker_submit(p->envd->workers, &p->job) < 0) {
-        tar_extract_done(&p->tar);
-        tar_post_free(p);
-    }
+    p->job.writes = true;
+    if (worker_submit(p->envd->workers, &p->job) < 0)
+        loop_timer_set(&p->retry, RETRY_MS);
+}
+
+static void
+on_retry(struct loop_timer *t)
+{
+    tar_post_end(container_of(t, struct tar_post, retry));
 }
 
 static void
@@ -242,6 +253,7 @@ start_slice(struct tar_post *p)
     p->job.run = run_slice;
     p->job.done = on_slice;
     p->job.path = p->path;
+    p->job.writes = true;
     p->running = worker_submit(p->envd->workers, &p->job) == 0;
     if (!p->running)
         fail(p, 503, "too many file operations");
@@ -384,6 +396,7 @@ api_tar_post(struct envd *e, struct http_exchange *x)
     p->envd = e;
     p->x = x;
     p->tar = TAR_EXTRACT_INIT;
+    loop_timer_init(e->loop, &p->retry, on_retry);
     e->archives++;
     if (prepare(p) < 0) {
         tar_post_free(p);

@@ -241,6 +241,7 @@ run(struct upload *u, struct buf *slice, bool last, struct job *job)
     enum upload_result r = u->committing ? upload_commit_file(u) : UPLOAD_MORE;
 
     while (r == UPLOAD_MORE) {
+        worker_pause_point();
         if (u->block.len == 0)
             r = next_block(u, slice, last);
         if (r != UPLOAD_MORE || u->block.len == 0)

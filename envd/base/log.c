@@ -1,25 +1,31 @@
 /*
- * JSON lines to one descriptor.
+ * JSON lines to one descriptor, and to a second reader.
  */
 #include "base/log.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/rfc3339.h"
 #include "base/utf8.h"
+#include "limits.h"
 
 /* The one module with state of its own: a log belongs to the process. */
 static struct {
     int fd;
     enum log_level least;
+    void (*tee)(void *ctx, const char *line, size_t len);
+    void *tee_ctx;
     uint64_t operations;
     uint64_t dropped;
+    bool on_disk; /* a regular file, which is always said to be writable */
+    bool held;
+    struct buf waiting; /* meanwhile */
 } sink = {.fd = -1, .least = LOG_LEVEL_DEBUG};
 
 static const char *const level_names[] = {
@@ -32,8 +38,18 @@ static const char *const level_names[] = {
 void
 log_open(int fd, enum log_level least)
 {
+    struct stat info;
+
     sink.fd = fd;
     sink.least = least;
+    sink.on_disk = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+void
+log_tee(void (*take)(void *ctx, const char *line, size_t len), void *ctx)
+{
+    sink.tee = take;
+    sink.tee_ctx = ctx;
 }
 
 uint64_t
@@ -85,11 +101,52 @@ log_escape(struct buf *out, const char *value)
 bool
 log_begin(struct log_line *line, enum log_level level, const char *logger)
 {
-    if (sink.fd < 0 || level < sink.least)
+    if ((sink.fd < 0 && sink.tee == NULL) || level < sink.least)
         return false;
     *line = (struct log_line){0};
     buf_appendf(&line->text, "{\"level\":\"%s\",\"logger\":\"%s\"",
                 level_names[level], logger);
+    return true;
+}
+
+bool
+log_quota_take(struct log_quota *q, int64_t now_ms, uint64_t *ret_suppressed)
+{
+    if (q->used == 0 || now_ms - q->since_ms >= q->window_ms) {
+        q->since_ms = now_ms;
+        q->used = 0;
+    }
+    if (q->used >= q->lines) {
+        q->suppressed++;
+        return false;
+    }
+    q->used++;
+    *ret_suppressed = q->suppressed;
+    q->suppressed = 0;
+    return true;
+}
+
+static int64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool
+log_begin_limited(struct log_line *line, enum log_level level,
+                  const char *logger, struct log_quota *q)
+{
+    uint64_t suppressed;
+
+    if (!log_quota_take(q, monotonic_ms(), &suppressed))
+        return false;
+    if (!log_begin(line, level, logger))
+        return false;
+    if (suppressed > 0)
+        log_u64(line, "suppressed", suppressed);
     return true;
 }
 
@@ -145,19 +202,18 @@ log_timestamp(struct log_line *line)
 }
 
 /* One write, only when it cannot block: a stuck reader must not stop us. */
-static void
-log_write(const struct buf *text)
+static bool
+log_write(int fd, const void *line, size_t len)
 {
-    struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
-    const uint8_t *data = buf_data(text);
-    size_t len = text->len;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    const uint8_t *data = line;
 
     while (len > 0) {
         ssize_t n;
 
         if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
             break;
-        n = write(sink.fd, data, len < PIPE_BUF ? len : PIPE_BUF);
+        n = write(fd, data, len < PIPE_BUF ? len : PIPE_BUF);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -165,8 +221,53 @@ log_write(const struct buf *text)
         data += n;
         len -= (size_t)n;
     }
-    if (len > 0)
+    return len == 0;
+}
+
+void
+log_note(struct log_quota *q, const char *format, ...)
+{
+    uint64_t suppressed = 0;
+    va_list args;
+    char text[512];
+    size_t len;
+
+    if (q != NULL && !log_quota_take(q, monotonic_ms(), &suppressed))
+        return;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text) - 64, format, args);
+    va_end(args);
+    len = strlen(text);
+    if (suppressed > 0)
+        len += (size_t)snprintf(text + len, 63,
+                                " (%llu suppressed since last log)",
+                                (unsigned long long)suppressed);
+    text[len++] = '\n';
+    (void)log_write(STDERR_FILENO, text, len);
+}
+
+static void
+log_deliver(const struct buf *text)
+{
+    if (sink.held && text->len > LIMIT_LOG_QUEUE_BYTES - sink.waiting.len)
         sink.dropped++;
+    else if (sink.held)
+        buf_append(&sink.waiting, buf_data(text), text->len);
+    else if (sink.fd >= 0 && !log_write(sink.fd, buf_data(text), text->len))
+        sink.dropped++;
+    if (sink.tee != NULL)
+        sink.tee(sink.tee_ctx, (const char *)buf_data(text), text->len);
+}
+
+void
+log_hold(bool hold)
+{
+    sink.held = hold && sink.on_disk;
+    if (sink.held || sink.waiting.len == 0)
+        return;
+    if (!log_write(sink.fd, buf_data(&sink.waiting), sink.waiting.len))
+        sink.dropped++;
+    buf_done(&sink.waiting);
 }
 
 void
@@ -187,7 +288,7 @@ log_end(struct log_line *line, const char *format, ...)
     if (line->text.failed || message.failed)
         sink.dropped++;
     else
-        log_write(&line->text);
+        log_deliver(&line->text);
     buf_done(&message);
     buf_done(&line->text);
 }

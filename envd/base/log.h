@@ -37,6 +37,12 @@ struct log_line {
  */
 void log_open(int fd, enum log_level least);
 
+/*
+ * Hold lines back, up to LIMIT_LOG_QUEUE_BYTES, where writing one could wait
+ * for a disk: while that is frozen.  Letting go writes them.  Context: loop.
+ */
+void log_hold(bool hold);
+
 /* Begin a line; false when nobody would read it.  Context: loop. */
 bool log_begin(struct log_line *line, enum log_level level, const char *logger);
 
@@ -45,6 +51,50 @@ void log_u64(struct log_line *line, const char *key, uint64_t value);
 void log_i64(struct log_line *line, const char *key, int64_t value);
 void log_bool(struct log_line *line, const char *key, bool value);
 void log_end(struct log_line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * A second reader of all lines: `take` gets each, with its line feed, and must
+ * neither log nor block.  NULL: none any more.
+ */
+void log_tee(void (*take)(void *ctx, const char *line, size_t len), void *ctx);
+
+/* How often something may be said: so many times in each window. */
+struct log_quota {
+    unsigned int lines;
+    int64_t window_ms;
+    int64_t since_ms; /* when the window began */
+    unsigned int used;
+    uint64_t suppressed; /* since something was said last */
+};
+
+#define LOG_QUOTA(lines_, window_ms_)                \
+    {                                                \
+        .lines = (lines_), .window_ms = (window_ms_) \
+    }
+
+/*
+ * Count one more; whether it may be said.
+ *
+ * now_ms          of a monotonic clock
+ * ret_suppressed  when it may: how many may not have been, before it
+ */
+bool log_quota_take(struct log_quota *q, int64_t now_ms,
+                    uint64_t *ret_suppressed);
+
+/*
+ * As log_begin(), for what somebody else can make happen as often as he likes:
+ * false also when the quota is used up.  The next line that is written has
+ * their number, as `suppressed`.
+ */
+bool log_begin_limited(struct log_line *line, enum log_level level,
+                       const char *logger, struct log_quota *q);
+
+/*
+ * A line for people on stderr, which is dropped where it would block.  With a
+ * quota, `(N suppressed since last log)` is behind it when there is an N.
+ */
+void log_note(struct log_quota *q, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* A number for one operation, from 1. */

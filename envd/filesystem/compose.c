@@ -16,6 +16,7 @@
 #include "filesystem/compose_append.h"
 #include "filesystem/path.h"
 #include "filesystem/place.h"
+#include "loop/worker.h"
 
 static const struct file_writer_words words = {
     .look = "error creating destination file",
@@ -162,8 +163,10 @@ remove_sources(struct compose *c)
         place_stat(path, true, &result) < 0)
         return;
     real = directory_entry_of(path);
-    for (size_t i = 0; i < c->count; i++)
+    for (size_t i = 0; i < c->count; i++) {
+        worker_pause_point();
         remove_source(&c->sources[i], &given, &real, &result);
+    }
 }
 
 /* ---- the destination ----------------------------------------------------- */

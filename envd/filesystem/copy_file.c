@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "filesystem/caller.h"
 #include "limits.h"
+#include "loop/worker.h"
 
 /* The kernel's own limits for a list and for a value. */
 #define LIST_BYTES_MAX  65536
@@ -97,6 +98,7 @@ copy_range(struct copy *c, off_t *at, off_t end)
     while (*at < end) {
         ssize_t n;
 
+        worker_pause_point();
         if (atomic_load_explicit(c->cancel, memory_order_relaxed))
             return -ECANCELED;
         n = copy_slice(c, *at, (size_t)(end - *at));

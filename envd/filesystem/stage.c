@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/scope.h"
 #include "filesystem/caller.h"
+#include "loop/worker.h"
 
 /* Copied at once; also what the stage is cut by when the disk is full. */
 #define COPY_BYTES (8 * 1024 * 1024)
@@ -125,7 +126,10 @@ stage_move(int stage_fd, int to_fd, int64_t len, int64_t *ret_moved)
         return 0;
     }
     while (at < len) {
-        ssize_t n = copy_some(stage_fd, to_fd, at, (size_t)(len - at));
+        ssize_t n;
+
+        worker_pause_point();
+        n = copy_some(stage_fd, to_fd, at, (size_t)(len - at));
 
         if (n > 0) {
             at += n;

@@ -22,6 +22,7 @@
 #include "filesystem/tree.h"
 #include "filesystem/tree_made.h"
 #include "limits.h"
+#include "loop/worker.h"
 
 /* Opened without following a link, and without any right to it. */
 #define OPEN_STEP (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -515,6 +516,7 @@ tar_extract_run(struct tar_extract *t, const uint8_t *in, size_t len,
     int r;
 
     do {
+        worker_pause_point();
         if (atomic_load_explicit(cancel, memory_order_relaxed))
             return status_set(st, RPC_CANCELED, "context canceled");
         event = tar_reader_next(&t->reader, &in, &len);

@@ -18,6 +18,7 @@
 #include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/walk.h"
+#include "loop/worker.h"
 
 /* One directory on the way down. */
 struct level {
@@ -171,6 +172,7 @@ change_all(struct changer *c)
         struct level *level = &c->levels[c->walk.depth - 1];
         const char *name;
 
+        worker_pause_point();
         if (atomic_load_explicit(c->cancel, memory_order_relaxed))
             return -ECANCELED;
         if (level->next == level->dirents.count) {

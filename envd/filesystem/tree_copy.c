@@ -22,6 +22,7 @@
 #include "filesystem/dirents.h"
 #include "filesystem/hard_links.h"
 #include "filesystem/walk.h"
+#include "loop/worker.h"
 
 /* One directory on the way down. */
 struct level {
@@ -255,6 +256,7 @@ copy_all(struct copier *c)
         struct level *level = &c->levels[c->from.depth - 1];
         const char *name;
 
+        worker_pause_point();
         if (atomic_load_explicit(c->cancel, memory_order_relaxed))
             return -ECANCELED;
         if (level->next == level->dirents.count) {

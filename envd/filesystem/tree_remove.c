@@ -28,6 +28,7 @@
 #include "filesystem/place.h"
 #include "filesystem/tree.h"
 #include "filesystem/walk.h"
+#include "loop/worker.h"
 
 /* Against a writer that is as quick as we are. */
 #define PASSES_MAX 64
@@ -228,6 +229,7 @@ sweep(struct removal *r)
         while (dirents_next(&b, &d)) {
             size_t name_at;
 
+            worker_pause_point();
             if (r->cancel != NULL &&
                 atomic_load_explicit(r->cancel, memory_order_relaxed))
                 return -ECANCELED;

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/decimal.h"
 
@@ -13,6 +14,7 @@
 /* One item of the list: a name and its weight. */
 struct item {
     struct str name;
+    struct str version; /* the parameter of that name, absent: none */
     double weight;
 };
 
@@ -56,6 +58,8 @@ read_item(struct str text)
             param.data[1] == '=')
             item.weight = read_weight(
                 (struct str){param.data + 2, param.len - 2}, item.weight);
+        else if (param.len > 8 && strncasecmp(param.data, "version=", 8) == 0)
+            item.version = (struct str){param.data + 8, param.len - 8};
     }
     return item;
 }
@@ -114,6 +118,42 @@ accept_coding(struct str header)
     if (r.best == CODING_NONE && !r.identity_refused)
         r.best = CODING_IDENTITY;
     return r;
+}
+
+/* How precisely an item names a type: 0, not at all, to 3. */
+static int
+precision(const struct item *item, const char *type, const char *version)
+{
+    size_t group = strcspn(type, "/") + 1;
+
+    if (str_eq_nocase(item->name, type))
+        return item->version.data == NULL || str_eq(item->version, version) ? 3
+                                                                            : 0;
+    if (item->name.len == group + 1 && item->name.data[group] == '*' &&
+        strncasecmp(item->name.data, type, group) == 0)
+        return 2;
+    return str_eq(item->name, "*/*") ? 1 : 0;
+}
+
+double
+accept_media(struct str header, const char *type, const char *version)
+{
+    double weight = -1;
+    int best = 0;
+
+    if (header.len == 0)
+        return 1;
+    while (header.data != NULL) {
+        struct item item = read_item(cut(&header, ','));
+        int found = precision(&item, type, version);
+
+        if (found > best ||
+            (found > 0 && found == best && item.weight > weight)) {
+            best = found;
+            weight = item.weight;
+        }
+    }
+    return weight;
 }
 
 enum coding

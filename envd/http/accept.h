@@ -27,6 +27,18 @@ struct accept_coding {
  */
 struct accept_coding accept_coding(struct str header);
 
+/*
+ * How much an Accept header likes a media type: the weight of the most precise
+ * item that it falls under; -1 when there is none.  Absent and empty accept
+ * everything.
+ *
+ * type     as `text/plain`
+ * version  an item with another parameter `version` is about something else
+ *
+ * Rule: RFC 9110, 12.5.1.  Context: any.
+ */
+double accept_media(struct str header, const char *type, const char *version);
+
 /* The coding that a Content-Encoding header names.  Context: any. */
 enum coding content_coding(struct str header);
 

@@ -103,6 +103,26 @@ conn_cut(struct http_conn *c)
         conn_gone(c);
 }
 
+void
+conn_close_resets(const struct http_conn *c)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+void
+conn_reset(struct http_conn *c)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    conn_close_resets(c);
+    /* A worker's descriptor would keep the socket from being closed. */
+    if (c->shared)
+        (void)connect(c->fd, &nobody, sizeof(nobody));
+    conn_cut(c);
+}
+
 static bool
 conn_wants_input(const struct http_conn *c)
 {

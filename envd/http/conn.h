@@ -40,6 +40,7 @@ struct http_server {
     http_request_fn on_request;
     void *ctx;
     struct http_limits limits;
+    struct http_stats stats;
     struct http_listener_list listeners;
     struct http_conn_list conns;
     size_t conn_count;
@@ -73,6 +74,7 @@ struct http_exchange {
     struct buf *into;    /* the handler's, for the body; NULL: it has none */
     size_t into_max;     /* bytes */
     size_t into_news;    /* appended and not yet told */
+    uint8_t kind;        /* below HTTP_KINDS */
 
     bool http_1_0;
     bool expect_continue; /* the client waits for 100 */
@@ -81,6 +83,7 @@ struct http_exchange {
     bool body_wanted; /* resumed */
     bool body_told;   /* on_body_end was called */
     bool silence_ok;
+    bool secret; /* the body */
     bool half_close_told;
 
     bool begun;         /* the answer */
@@ -154,6 +157,19 @@ conn_of_const(const struct http_exchange *x)
     return (const void *)at;
 }
 
+static inline struct http_answers *
+conn_answers(struct http_conn *c)
+{
+    return &c->server->stats.answers[c->x.kind];
+}
+
+/* An answer of the kind that the exchange is of begins. */
+static inline void
+conn_count_answer(struct http_conn *c, int status)
+{
+    conn_answers(c)->count[status < 600 ? status / 100 : 0]++;
+}
+
 /* conn.c */
 
 /* Serve an accepted socket, which is taken over. */
@@ -175,6 +191,12 @@ void conn_gone(struct http_conn *c);
 
 /* conn_gone() now, or when its handler has returned. */
 void conn_cut(struct http_conn *c);
+
+/* conn_cut(), dropping what waits in the socket: the peer sees a reset. */
+void conn_reset(struct http_conn *c);
+
+/* Have the close of a socket be a reset. */
+void conn_close_resets(const struct http_conn *c);
 
 /* steps.c */
 

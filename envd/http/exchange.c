@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/scope.h"
@@ -30,6 +31,13 @@ http_header(const struct http_exchange *x, const char *name)
             strncasecmp(r->headers[i].name.data, name, len) == 0)
             return r->headers[i].value;
     return (struct str){0};
+}
+
+void
+http_set_kind(struct http_exchange *x, unsigned int kind)
+{
+    assert(kind < HTTP_KINDS);
+    x->kind = (uint8_t)kind;
 }
 
 void
@@ -75,6 +83,22 @@ http_body_allow_silence(struct http_exchange *x)
     x->silence_ok = true;
 }
 
+void
+http_body_secret(struct http_exchange *x)
+{
+    x->secret = true;
+}
+
+static void
+exchange_give_piece(struct http_exchange *x, struct str piece)
+{
+    bool secret = x->secret;
+
+    x->handler->on_body(x, x->ctx, (const uint8_t *)piece.data, piece.len);
+    if (secret) /* it lies in our scratch, or in what was kept */
+        explicit_bzero((void *)(uintptr_t)piece.data, piece.len);
+}
+
 /* Hand out the next piece of the body, or its end. */
 static bool
 exchange_step_body(struct http_conn *c)
@@ -100,7 +124,7 @@ exchange_step_body(struct http_conn *c)
     if (r <= 0)
         x->body_err = r < 0 ? r : -ECONNRESET;
     else if (piece.len > 0)
-        x->handler->on_body(x, x->ctx, (const uint8_t *)piece.data, piece.len);
+        exchange_give_piece(x, piece);
     return true;
 }
 

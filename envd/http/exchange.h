@@ -115,6 +115,24 @@ void http_body_into(struct http_exchange *x, struct buf *into, size_t max);
 void http_body_allow_silence(struct http_exchange *x);
 
 /*
+ * Which kind of request this is, for http_server_stats(): below HTTP_KINDS; 0
+ * when nothing is said.  What kinds there are is the handler's to decide.
+ */
+void http_set_kind(struct http_exchange *x, unsigned int kind);
+
+/*
+ * The value of a header that was added to the answer (borrowed, until another
+ * is added or dropped); absent when there is none, or the answer has ended.
+ */
+struct str http_added_header(const struct http_exchange *x, const char *name);
+
+/*
+ * The body holds secrets: its bytes are wiped from the connection's own memory
+ * as soon as on_body has had them.  Before http_body_resume().
+ */
+void http_body_secret(struct http_exchange *x);
+
+/*
  * Add a header to the answer; before it begins.  `value` must hold no control
  * characters (it is cut before the first).  Added ones stay for whichever
  * answer is given.

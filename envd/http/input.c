@@ -52,6 +52,7 @@ give_handler(struct http_conn *c, size_t len)
 {
     buf_commit(c->x.into, len);
     c->x.into_news += len;
+    conn_answers(c)->received += len;
     c->body_left -= (int64_t)len;
     c->body_done = c->body_left == 0;
 }
@@ -121,6 +122,7 @@ conn_body_next(struct http_conn *c, struct str *ret_piece)
         *ret_piece = c->at;
         if ((uint64_t)c->body_left < ret_piece->len)
             ret_piece->len = (size_t)c->body_left;
+        conn_answers(c)->received += ret_piece->len;
         c->body_left -= (int64_t)ret_piece->len;
         c->body_done = c->body_left == 0;
         conn_consume(c, ret_piece->len);
@@ -130,6 +132,7 @@ conn_body_next(struct http_conn *c, struct str *ret_piece)
                              ret_piece);
     if (taken < 0)
         return (int)taken;
+    conn_answers(c)->received += ret_piece->len;
     conn_consume(c, (size_t)taken);
     c->body_done = http_chunks_done(c->chunks);
     return 1;

@@ -36,6 +36,24 @@ http_add_header(struct http_exchange *x, const char *name, const char *value)
     buf_append(&x->added, "\r\n", 2);
 }
 
+struct str
+http_added_header(const struct http_exchange *x, const char *name)
+{
+    const char *at = (const char *)buf_data(&x->added);
+    size_t left = x->added.len;
+    size_t len = strlen(name);
+
+    while (left > 0) {
+        size_t line = (size_t)((const char *)memchr(at, '\n', left) - at) + 1;
+
+        if (line > len + 2 && strncasecmp(at, name, len) == 0 && at[len] == ':')
+            return (struct str){at + len + 2, line - len - 4};
+        at += line;
+        left -= line;
+    }
+    return (struct str){0};
+}
+
 void
 http_drop_header(struct http_exchange *x, const char *name)
 {
@@ -125,6 +143,7 @@ reply_head(struct http_exchange *x, int status, int64_t length)
 
     assert(!x->begun && !x->ended && status >= 200 && status <= 999);
     x->begun = true;
+    conn_count_answer(c, status);
     x->bodiless = no_length || x->request.method == HTTP_HEAD;
     x->chunked = length < 0 && !x->bodiless && !x->http_1_0;
     x->ends_by_close = length < 0 && !x->bodiless && x->http_1_0;
@@ -160,8 +179,10 @@ void
 http_reply(struct http_exchange *x, int status, const void *body, size_t len)
 {
     reply_head(x, status, (int64_t)len);
-    if (!x->bodiless && len > 0)
+    if (!x->bodiless && len > 0) {
+        conn_answers(conn_of(x))->sent += len;
         buf_append(&conn_of(x)->out, body, len);
+    }
     reply_end(x);
 }
 
@@ -179,6 +200,8 @@ http_reply_buf(struct http_exchange *x, int status, struct buf *body)
     struct http_conn *c = conn_of(x);
 
     reply_head(x, status, (int64_t)body->len);
+    if (!x->bodiless)
+        conn_answers(c)->sent += body->len;
     if (body->failed) {
         c->out.failed = true;
     } else if (!x->bodiless && body->len >= MOVE_BYTES) {
@@ -264,7 +287,10 @@ http_piece_close(struct http_exchange *x)
 void
 http_sent(struct http_exchange *x, size_t len)
 {
-    if (!x->bodiless && x->answer_left > 0)
+    if (x->bodiless)
+        return;
+    conn_answers(conn_of(x))->sent += len;
+    if (x->answer_left > 0)
         x->answer_left -= MIN((int64_t)len, x->answer_left);
 }
 

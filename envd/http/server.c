@@ -34,6 +34,7 @@ struct http_listener {
     TAILQ_ENTRY(http_listener) link;
     struct http_server *server;
     int fd;
+    bool (*admits)(int fd); /* NULL: anybody */
     struct loop_io io;
     struct loop_timer rest;
 };
@@ -98,7 +99,7 @@ http_server_set_limits(struct http_server *s, const struct http_limits *limits)
 
 /* Say 503 to a socket that will not be served, and close it. */
 static void
-refuse(int fd)
+refuse(struct http_server *s, int fd)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                  "Content-Type: text/plain; charset=utf-8\r\n"
@@ -107,6 +108,7 @@ refuse(int fd)
                                  "503 Service Unavailable";
     uint8_t rest[4096];
 
+    s->stats.refused++;
     (void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
     for (int i = 0; i < 16; i++) /* unread, it would make the close a reset */
@@ -133,7 +135,7 @@ listener_rest(struct http_listener *l)
         fd_close(&s->reserve_fd);
         fd = accept_one(l);
         if (fd >= 0)
-            refuse(fd);
+            refuse(s, fd);
         s->reserve_fd = open_reserve();
     }
     loop_io_disarm(&l->io);
@@ -159,9 +161,13 @@ on_connection(struct loop_io *io)
     for (int i = 0; i < ACCEPTS_PER_TURN && l->io.armed; i++) {
         int fd = accept_one(l);
 
-        if (fd >= 0 && s->conn_count >= s->limits.connections) {
-            refuse(fd);
+        if (fd >= 0 && l->admits != NULL && !l->admits(fd)) {
+            s->stats.strangers++;
+            (void)close(fd);
+        } else if (fd >= 0 && s->conn_count >= s->limits.connections) {
+            refuse(s, fd);
         } else if (fd >= 0) {
+            s->stats.accepted++;
             conn_open(s, fd);
         } else if (errno == EAGAIN) {
             return;
@@ -190,10 +196,13 @@ set_inherited_options(int fd)
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+    /* Has accepted sockets know the interface that their peer came by. */
+    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
 int
-http_server_listen_fd(struct http_server *s, int fd)
+http_server_listen_fd(struct http_server *s, int fd, bool (*admits)(int fd))
 {
     SCOPE(fd_close) int owned = fd;
     struct http_listener *l;
@@ -209,6 +218,7 @@ http_server_listen_fd(struct http_server *s, int fd)
     l = xcalloc(1, sizeof(*l));
     l->server = s;
     l->fd = TAKE_FD(owned);
+    l->admits = admits;
     loop_io_init(s->loop, &l->io, l->fd, EV_READ, on_connection);
     loop_timer_init(s->loop, &l->rest, on_rested);
     loop_io_arm(&l->io);
@@ -283,7 +293,7 @@ http_server_listen(struct http_server *s, const char *address, uint16_t port,
         return fd;
     if (ret_port != NULL)
         *ret_port = bound_port(fd);
-    return http_server_listen_fd(s, fd);
+    return http_server_listen_fd(s, fd, NULL);
 }
 
 int
@@ -293,6 +303,12 @@ http_server_listener(const struct http_server *s)
         TAILQ_LAST(&s->listeners, http_listener_list);
 
     return l != NULL ? l->fd : -1;
+}
+
+const struct http_stats *
+http_server_stats(const struct http_server *s)
+{
+    return &s->stats;
 }
 
 size_t
@@ -320,6 +336,24 @@ http_server_close(struct http_server *s)
         conn_cut(c);
     }
     loop_timer_cancel(&s->next_turn);
+}
+
+size_t
+http_server_cut_others(struct http_server *s, const struct http_exchange *keep)
+{
+    size_t count = 0;
+    struct http_conn *c;
+    struct http_conn *next;
+
+    for (c = TAILQ_FIRST(&s->conns); c != NULL; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (&c->x == keep)
+            continue;
+        conn_reset(c);
+        s->stats.reset++;
+        count++;
+    }
+    return count;
 }
 
 void

@@ -27,6 +27,7 @@ conn_refuse(struct http_conn *c, int status, const char *why)
     if (!empty)
         buf_appendf(out, "%d %s%s%s", status, phrase, why != NULL ? ": " : "",
                     why != NULL ? why : "");
+    conn_count_answer(c, status);
     c->linger = true;
     conn_set_phase(c, CONN_CLOSING);
 }
@@ -120,11 +121,9 @@ conn_answered(struct http_conn *c)
 
     exchange_done(c);
     if (aborted) {
-        struct linger none = {.l_onoff = 1, .l_linger = 0};
-
         /* Where the close ends the answer, only a reset shows it broken. */
         if (reset)
-            (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+            conn_close_resets(c);
         else
             (void)conn_flush(c);
         conn_kill(c);

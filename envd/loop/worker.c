@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "limits.h"
 #include "loop/loop.h"
+#include "loop/spawner.h"
 #include "loop/worker_pool.h"
 
 #define WORKER_STACK_BYTES (128 * 1024)
@@ -130,16 +131,24 @@ worker_main(void *ctx)
     struct worker_pool *pool = w->pool;
     struct job *job;
 
+    if (pool->enter != NULL)
+        pool->enter(pool->enter_ctx);
     (void)pthread_getcpuclockid(pthread_self(), &w->clock);
+    gate_enter(w);
     (void)pthread_mutex_lock(&pool->lock);
     LIST_INSERT_HEAD(&pool->workers, w, link);
     while ((job = pool_wait_locked(pool)) != NULL) {
         pool->taken++;
         worker_begin_locked(w, job);
+        if (!gate_pass_locked(w, job)) {
+            worker_end_locked(w);
+            continue;
+        }
         (void)pthread_mutex_unlock(&pool->lock);
         if (!job_cancelled(job))
             job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
+        gate_leave_locked(w);
         worker_end_locked(w);
         pool_finish_locked(pool, job);
     }
@@ -151,31 +160,47 @@ worker_main(void *ctx)
     return NULL;
 }
 
-/* Start one more thread, with all signals left to the loop. */
-static int
-pool_grow_locked(struct worker_pool *pool)
+struct birth {
+    struct worker *worker;
+    int err;
+};
+
+/* Make a thread, with all signals left to the loop. */
+static void
+make_thread(void *ctx)
 {
-    struct worker *w = xcalloc(1, sizeof(*w));
+    struct birth *b = ctx;
     pthread_attr_t attr;
     pthread_t thread;
     sigset_t all;
     sigset_t old;
-    int r;
 
-    w->pool = pool;
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    r = pthread_create(&thread, &attr, worker_main, w);
+    b->err = pthread_create(&thread, &attr, worker_main, b->worker);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
-    if (r == 0)
+}
+
+/* Start one more thread.  Context: loop. */
+static int
+pool_grow_locked(struct worker_pool *pool)
+{
+    struct birth b = {.worker = xcalloc(1, sizeof(*b.worker))};
+
+    b.worker->pool = pool;
+    if (pool->enter != NULL)
+        spawner_call(make_thread, &b);
+    else
+        make_thread(&b);
+    if (b.err == 0)
         pool->threads++;
     else
-        free(w);
-    return -r;
+        free(b.worker);
+    return -b.err;
 }
 
 /* Threads on their way to their first job. */
@@ -189,11 +214,13 @@ starting_locked(const struct worker_pool *pool)
 static bool
 may_grow_locked(const struct worker_pool *pool)
 {
+    /* Those that are paused were running when the hold began: few. */
+    unsigned int threads = pool->threads - pool->paused;
+
     if (!STAILQ_EMPTY(&pool->urgent))
-        return pool->threads <
-               LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
+        return threads < LIMIT_WORKER_THREADS_ALL + LIMIT_WORKER_THREADS_URGENT;
     return pool->active + starting_locked(pool) < pool->threads_max &&
-           pool->threads < LIMIT_WORKER_THREADS_ALL;
+           threads < LIMIT_WORKER_THREADS_ALL;
 }
 
 void
@@ -304,6 +331,7 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&pool->work, &attr);
     (void)pthread_cond_init(&pool->gone, &attr);
+    gate_init(pool, &attr);
     (void)pthread_condattr_destroy(&attr);
     pool->rouse.run = on_rouse;
     loop_timer_init(l, &pool->nudge, on_nudge);
@@ -313,11 +341,26 @@ worker_pool_new(struct loop *l, unsigned int threads_max)
     return pool;
 }
 
+int
+worker_pool_split(struct worker_pool *pool, void (*enter)(void *ctx), void *ctx)
+{
+    struct worker_pool *p = worker_pool_new(pool->loop, pool->threads_max);
+
+    if (p == NULL)
+        return -errno;
+    p->enter = enter;
+    p->enter_ctx = ctx;
+    pool->privileged = p;
+    return 0;
+}
+
 static void
 drop_locked(struct worker_pool *pool, struct job_list *queue)
 {
     struct job *job;
 
+    if (pool->hold)
+        gate_abandon_locked(pool, queue);
     STAILQ_FOREACH (job, queue, link)
         job_cancel(job);
     STAILQ_CONCAT(&pool->finished, queue);
@@ -349,14 +392,15 @@ wait_for_threads(struct worker_pool *pool)
     return ended;
 }
 
-void
-worker_pool_free(struct worker_pool *pool)
+/* As worker_pool_free(); false when the pool had to be left behind. */
+static bool
+pool_close(struct worker_pool *pool)
 {
-    static struct worker_pool *left_behind; /* for leak checkers */
+    static struct worker_pool *volatile left_behind; /* for leak checkers */
     bool ended;
 
     if (pool == NULL)
-        return;
+        return true;
     (void)pool_look(pool, 0);
     (void)pthread_mutex_lock(&pool->lock);
     pool->stop = true;
@@ -364,25 +408,39 @@ worker_pool_free(struct worker_pool *pool)
     drop_locked(pool, &pool->queued);
     drop_locked(pool, &pool->bulk);
     drop_locked(pool, &pool->held);
+    if (!pool->hold)
+        drop_locked(pool, &pool->gated);
     pool->waiting = 0;
     (void)pthread_cond_broadcast(&pool->work);
+    (void)pthread_cond_broadcast(&pool->quiet);
     (void)pthread_mutex_unlock(&pool->lock);
-    ended = wait_for_threads(pool);
+    /* Its jobs may wait for this pool's to be quiet. */
+    if (pool_close(pool->privileged))
+        pool->privileged = NULL;
+    ended = wait_for_threads(pool) && pool->privileged == NULL;
     pool_run_done(pool);
     loop_defer_cancel(pool->loop, &pool->rouse);
     loop_timer_cancel(&pool->nudge);
     loop_timer_cancel(&pool->watch);
     loop_io_disarm(&pool->wake);
-    if (!ended) {
+    if (!ended || !STAILQ_EMPTY(&pool->gated)) {
         left_behind = pool;
         (void)left_behind;
-        return;
+        return false;
     }
     fd_close(&pool->wake_fd);
     (void)pthread_cond_destroy(&pool->work);
     (void)pthread_cond_destroy(&pool->gone);
+    gate_done(pool);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);
+    return true;
+}
+
+void
+worker_pool_free(struct worker_pool *pool)
+{
+    (void)pool_close(pool);
 }
 
 static struct job_list *
@@ -423,11 +481,15 @@ int
 worker_submit(struct worker_pool *pool, struct job *job)
 {
     bool taken;
+    bool gated;
 
     assert(job->run != NULL && job->done != NULL);
+    if (job->privileged && pool->privileged != NULL)
+        pool = pool->privileged;
     atomic_store_explicit(&job->cancelled, false, memory_order_relaxed);
     (void)pthread_mutex_lock(&pool->lock);
-    taken = may_queue_locked(pool, job) &&
+    gated = !gate_has_room_locked(pool, job);
+    taken = !gated && may_queue_locked(pool, job) &&
             (pool->threads > 0 || pool_grow_locked(pool) == 0);
     if (taken) {
         STAILQ_INSERT_TAIL(queue_of(pool, job), job, link);
@@ -438,6 +500,8 @@ worker_submit(struct worker_pool *pool, struct job *job)
     (void)pthread_mutex_unlock(&pool->lock);
     if (taken)
         pool_watch(pool);
+    if (gated)
+        return -EBUSY;
     return taken ? 0 : -EAGAIN;
 }
 

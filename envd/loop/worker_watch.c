@@ -71,6 +71,26 @@ worker_end_locked(struct worker *w)
     w->job = NULL;
 }
 
+void
+worker_pause_locked(struct worker *w)
+{
+    set_still_locked(w, false);
+    if (!w->is_long)
+        stop_counting_locked(w);
+    w->pool->bulk_count -= w->job->bulk ? 1 : 0;
+    w->pool->paused++;
+    w->paused = true;
+}
+
+void
+worker_unpause_locked(struct worker *w)
+{
+    w->pool->bulk_count += w->job->bulk ? 1 : 0;
+    w->pool->paused--;
+    w->paused = false;
+    w->moved_ms = loop_now_ms();
+}
+
 /* How many threads stand below a place, or may yet turn out to. */
 static unsigned int
 count_at_locked(const struct worker_pool *pool, const char *place)
@@ -131,6 +151,8 @@ look_locked(struct worker *w, int64_t now)
 {
     int64_t ns = clock_ns(w);
 
+    if (w->paused)
+        return;
     if (ns != w->clock_ns) {
         w->clock_ns = ns;
         w->moved_ms = now;
@@ -160,6 +182,24 @@ pool_look(struct worker_pool *pool, int64_t ms)
         set_keys_locked(pool);
     (void)pthread_mutex_unlock(&pool->lock);
     return moved;
+}
+
+struct worker_stats
+worker_pool_stats(struct worker_pool *pool)
+{
+    struct worker_stats s;
+
+    (void)pthread_mutex_lock(&pool->lock);
+    s = (struct worker_stats){
+        .waiting = pool->waiting,
+        .held = pool->held_count,
+        .threads = pool->threads,
+        .running = pool->running,
+        .still = pool->still,
+        .submitted = pool->submitted,
+    };
+    (void)pthread_mutex_unlock(&pool->lock);
+    return s;
 }
 
 /*
@@ -194,9 +234,11 @@ pool_on_watch(struct loop_timer *t)
     (void)pool_look(pool, 0);
     (void)pthread_mutex_lock(&pool->lock);
     release_held_locked(pool);
+    gate_sweep_locked(pool);
     for (size_t i = 0; i < pool->waiting && i < pool->threads_max; i++)
         pool_rouse_locked(pool);
-    if (pool->waiting + pool->held_count > 0 || pool->idle < pool->threads)
+    if (pool->waiting + pool->held_count + pool->gated_count > 0 ||
+        pool->idle < pool->threads)
         pool_watch(pool);
     (void)pthread_mutex_unlock(&pool->lock);
 }

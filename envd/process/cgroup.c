@@ -268,6 +268,14 @@ cgroups_close(struct cgroups *g)
 }
 
 int
+cgroups_dup(const struct cgroups *g, enum cgroup_kind kind)
+{
+    if (g == NULL || g->kind_fd[kind] < 0)
+        return -1;
+    return fcntl(g->kind_fd[kind], F_DUPFD_CLOEXEC, 0);
+}
+
+int
 cgroups_root(const struct cgroups *g)
 {
     return g == NULL ? -1 : fcntl(g->root_fd, F_DUPFD_CLOEXEC, 3);

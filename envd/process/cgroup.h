@@ -53,6 +53,12 @@ void cgroups_close(struct cgroups *g);
 int cgroups_root(const struct cgroups *g);
 
 /*
+ * The directory above the leaves of a kind, O_PATH, for the caller to close;
+ * -1 when there is none or `g` is NULL.
+ */
+int cgroups_dup(const struct cgroups *g, enum cgroup_kind kind);
+
+/*
  * Make a leaf; *ret has an fd of -1 when there is none to be had (the log says
  * why) or `g` is NULL.  A directory that someone removed is made again.
  */

@@ -60,6 +60,21 @@ struct process_table *process_table_new(struct loop *loop,
  */
 void process_table_free(struct process_table *t);
 
+/* What a table holds, and what has happened since it was made. */
+struct process_stats {
+    size_t live;
+    size_t retained;
+    size_t ring_bytes; /* memory of all rings */
+    uint64_t started;
+    uint64_t ended;         /* of those, also those that have never run */
+    uint64_t failed;        /* that have never run */
+    uint64_t output_bytes;  /* read from commands */
+    uint64_t dropped_bytes; /* gone before a reader that wanted them came */
+    uint64_t readers_cut;   /* for want of progress */
+};
+
+struct process_stats process_table_stats(const struct process_table *t);
+
 /* How a process ended. */
 struct process_exit {
     int32_t exit_code;   /* -1 when a signal ended it */

@@ -71,6 +71,8 @@ cut_late(struct output *o, int64_t contended_ms, int64_t now_ms)
         if (!reader_needs_ring(r) || r->offset >= o->ring.end ||
             stall_due_ms(o, r, contended_ms) > now_ms)
             continue;
+        if (!r->cut)
+            o->ring.pool->readers_cut++;
         r->cut = true;
         r->waiting = true;
     }
@@ -131,6 +133,7 @@ reader_attach(struct output *o, struct process_reader *r,
     r->offset = MAX(wanted, o->ring.begin);
     r->end = o->phase == OUTPUT_ENDED ? o->ring.end : UINT64_MAX;
     r->lost = r->offset - wanted;
+    o->ring.pool->missed += r->lost;
     r->progress_ms = loop_now_ms();
     r->started = false;
     r->ended = false;

@@ -308,6 +308,7 @@ ring_commit(struct ring *r, enum process_source source, size_t len)
             c->used << RECORD_SHIFT | (uint32_t)source;
     c->used += (uint32_t)len;
     r->end += len;
+    r->pool->written += len;
 }
 
 /* The last record that starts at or before `pos`. */

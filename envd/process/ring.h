@@ -34,6 +34,11 @@ struct ring_pool {
     struct ring_chunks live;  /* of the others, oldest first */
     size_t bytes;             /* memory of both */
     size_t bytes_max;
+
+    /* Ever. */
+    uint64_t written;     /* bytes */
+    uint64_t missed;      /* bytes, by readers that came too late */
+    uint64_t readers_cut; /* for want of progress */
 };
 
 struct ring {

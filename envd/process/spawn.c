@@ -1,6 +1,6 @@
 /*
  * The parent's half of making a child: pipes or a terminal, everything the
- * child must not allocate, the clone, and the words for what went wrong.
+ * child must not allocate, and the words for what went wrong.
  */
 #include "process/spawn.h"
 
@@ -15,13 +15,12 @@
 
 #include "base/cgroup_file.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
 #include "process/pty.h"
 #include "process/spawn_child.h"
-#include "process/spawn_clone.h"
+#include "process/spawn_make.h"
 
 /* Where a shell looks when there is no PATH at all. */
 #define PATH_FALLBACK \
@@ -81,6 +80,8 @@ spawn_stage_name(enum spawn_stage stage)
         return "cwd";
     case SPAWN_STAGE_STDIO:
         return "stdio";
+    case SPAWN_STAGE_FILTER:
+        return "filter";
     case SPAWN_STAGE_EXEC:
         return "exec";
     }
@@ -331,83 +332,10 @@ plan_fill(const struct spawn_spec *spec, const struct spawn_ends *ends,
         .ignored = inherited.ignored,
         .nofile = inherited.nofile,
         .core = inherited.core,
+        .filter = spec->filter,
     };
     memcpy(plan->stdio_fd, ends->stdio_fd, sizeof(plan->stdio_fd));
     return plan_vectors(spec, plan);
-}
-
-static void
-log_unplaced(int err)
-{
-    struct log_line line;
-
-    if (!log_begin(&line, LOG_LEVEL_WARN, "process"))
-        return;
-    log_str(&line, "error", errno_text(err));
-    log_end(&line, "Process started outside of its cgroup");
-}
-
-/* Said once each: what the kernel, or a filter, does not let us call. */
-static void
-log_missing(enum clone_call call, const char *name, int err)
-{
-    static bool said[CLONE_CALL_FORK + 1];
-    struct log_line line;
-
-    if (said[call] || !log_begin(&line, LOG_LEVEL_WARN, "process"))
-        return;
-    said[call] = true;
-    log_str(&line, "call", name);
-    log_str(&line, "error", errno_text(err));
-    log_end(&line, "Missing system call, an older one is used");
-}
-
-/*
- * Clone, with what the kernel offers.  A child that cannot be placed runs
- * unplaced: a guest may have removed or subdivided the cgroup, and its command
- * shall run all the same.
- */
-static pid_t
-clone_child(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
-{
-    pid_t pid = clone_raw(CLONE_CALL_NEW, cgroup_fd, &child->pid_fd);
-
-    if (pid < 0 && cgroup_fd >= 0 && pid != -EAGAIN && pid != -ENOMEM) {
-        child->unplaced = true;
-        log_unplaced(-pid);
-        pid = clone_raw(CLONE_CALL_NEW, -1, &child->pid_fd);
-    }
-    if (pid == -ENOSYS || pid == -EINVAL || pid == -E2BIG) {
-        /* The child has our handlers here, until it has reset all. */
-        plan->ignored = UINT64_MAX;
-        log_missing(CLONE_CALL_NEW, "clone3", -pid);
-        pid = clone_raw(CLONE_CALL_OLD, -1, &child->pid_fd);
-        if (pid == -EINVAL) {
-            log_missing(CLONE_CALL_OLD, "clone with CLONE_PIDFD", -pid);
-            pid = clone_raw(CLONE_CALL_FORK, -1, &child->pid_fd);
-        }
-    }
-    return pid;
-}
-
-static int
-clone_and_run(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
-{
-    sigset_t all;
-    sigset_t before;
-    pid_t pid;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = clone_child(plan, cgroup_fd, child);
-    if (pid == 0)
-        spawn_child_run(plan);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid < 0)
-        return pid;
-    child->pid = pid;
-    (void)fcntl(child->pid_fd, F_SETFL, O_NONBLOCK);
-    return 0;
 }
 
 /* Everything behind the standard descriptors.  Returns 0 or -errno. */
@@ -430,13 +358,13 @@ make_child(const struct spawn_spec *spec, struct spawn_ends *ends,
             openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
         if (ends->procs_fd < 0) {
             child->unplaced = true;
-            log_unplaced(errno);
+            spawn_log_unplaced(errno);
         }
         cgroup_fd = -1;
     }
     r = plan_fill(spec, ends, &plan);
     if (r == 0)
-        r = clone_and_run(&plan, cgroup_fd, child);
+        r = spawn_make(&plan, cgroup_fd, child);
     free(plan.argv);
     return r;
 }

@@ -1,8 +1,8 @@
 /*
  * Make one child: clone, credentials, limits, exec, and word of how it went.
  *
- * The one seam through which every child is made.  It touches nothing but its
- * arguments, so that the clone may one day run on a thread of its own.
+ * The one seam through which every child is made.  The clone itself is the
+ * spawner's (loop/spawner.h), so that no child gets the filter of the loop.
  */
 #ifndef ENVD_PROCESS_SPAWN_H
 #define ENVD_PROCESS_SPAWN_H
@@ -13,6 +13,8 @@
 #include <sys/types.h>
 
 #include "base/status.h"
+
+struct sock_fprog;
 
 /* What to run; everything borrowed for the call. */
 struct spawn_spec {
@@ -33,6 +35,9 @@ struct spawn_spec {
     uint32_t rows;
     bool stdin_open; /* a pipe; else /dev/null.  Ignored with pty */
     int cgroup_fd;   /* directory of the leaf, O_PATH is enough; or -1 */
+    /* What the command may call, for good: no_new_privs is set along with it.
+       NULL: anything, and sudo works. */
+    const struct sock_fprog *filter;
 };
 
 /* What came of it; every fd non-blocking, close-on-exec, -1 when unused. */
@@ -55,6 +60,7 @@ enum spawn_stage {
     SPAWN_STAGE_CREDENTIALS,
     SPAWN_STAGE_CWD,
     SPAWN_STAGE_STDIO,
+    SPAWN_STAGE_FILTER,
     SPAWN_STAGE_EXEC,
 };
 

@@ -11,8 +11,10 @@
 #include <fcntl.h>
 #include <linux/ioprio.h>
 #include <linux/limits.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -154,6 +156,17 @@ child_enter_cwd(struct spawn_plan *plan, char *pwd, size_t size)
         plan->envp[plan->pwd_index] = pwd;
 }
 
+/* The last step before exec, which such a filter has to allow. */
+static void
+child_take_filter(const struct spawn_plan *plan)
+{
+    if (plan->filter == NULL)
+        return;
+    if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, plan->filter) < 0)
+        fail(SPAWN_STAGE_FILTER, errno);
+}
+
 /* A failed exec that says something of the machine, not of the command. */
 static bool
 is_exhaustion(int err)
@@ -251,6 +264,7 @@ spawn_child_run(struct spawn_plan *plan)
     child_enter_cwd(plan, pwd, sizeof(pwd));
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL,
                   sizeof(no_signals));
+    child_take_filter(plan);
     if (*plan->cmd == '\0')
         err = ENOENT;
     else if (strchr(plan->cmd, '/') != NULL)

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+struct sock_fprog;
+
 /* Longest command line or command name in a text, bytes. */
 #define SPAWN_TEXT_BYTES 1024
 
@@ -36,6 +38,7 @@ struct spawn_plan {
     uint64_t ignored; /* signals to set to their default: bit N-1 */
     struct rlimit nofile;
     struct rlimit core;
+    const struct sock_fprog *filter; /* or NULL */
 };
 
 /* What goes through the status pipe. */

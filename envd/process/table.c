@@ -171,6 +171,7 @@ table_retain(struct process_table *t, struct process *p)
 {
     TAILQ_REMOVE(&t->live, p, link);
     t->live_count--;
+    t->ended++;
     p->ended_ms = loop_now_ms();
     TAILQ_INSERT_TAIL(&t->retained, p, link);
     t->retained_count++;
@@ -186,12 +187,30 @@ table_remove(struct process_table *t, struct process *p)
     if (process_is_live(p)) {
         TAILQ_REMOVE(&t->live, p, link);
         t->live_count--;
+        t->ended++;
+        t->failed++;
     } else {
         TAILQ_REMOVE(&t->retained, p, link);
         t->retained_count--;
     }
     index_remove(p);
     TAILQ_INSERT_TAIL(&t->gone, p, link);
+}
+
+struct process_stats
+process_table_stats(const struct process_table *t)
+{
+    return (struct process_stats){
+        .live = t->live_count,
+        .retained = t->retained_count,
+        .ring_bytes = t->pool.bytes,
+        .started = t->serial,
+        .ended = t->ended,
+        .failed = t->failed,
+        .output_bytes = t->pool.written,
+        .dropped_bytes = t->pool.missed,
+        .readers_cut = t->pool.readers_cut,
+    };
 }
 
 struct process_table *

@@ -85,6 +85,8 @@ struct process_table {
     size_t live_count;
     size_t retained_count;
     uint64_t serial;
+    uint64_t ended;
+    uint64_t failed;
     struct loop_timer expiry;
     struct orphans orphans;
     /* Newest first, so that the latest owner of a tag is found first. */

@@ -87,6 +87,31 @@ access_token_equals(const struct access_token *t, struct str value)
     return difference == 0 && t->len > 0;
 }
 
+bool
+access_hash_matches(struct str hash, struct str token)
+{
+    static const char digits[] = "0123456789abcdef";
+    volatile unsigned char difference = 0;
+    uint8_t digest[SHA512_DIGEST_LENGTH];
+    SHA2_CTX ctx;
+
+    if (hash.len != 2 * sizeof(digest))
+        return false;
+    SHA512Init(&ctx);
+    if (token.len > 0)
+        SHA512Update(&ctx, (const uint8_t *)token.data, token.len);
+    SHA512Final(digest, &ctx);
+    for (size_t i = 0; i < sizeof(digest); i++) {
+        difference |=
+            (unsigned char)(hash.data[2 * i] ^ digits[digest[i] >> 4]);
+        difference |=
+            (unsigned char)(hash.data[2 * i + 1] ^ digits[digest[i] & 15]);
+    }
+    explicit_bzero(&ctx, sizeof(ctx));
+    explicit_bzero(digest, sizeof(digest));
+    return difference == 0;
+}
+
 static void
 hash_add(SHA2_CTX *hash, struct str s)
 {

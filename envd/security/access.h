@@ -31,6 +31,12 @@ void access_token_clear(struct access_token *t);
 /* Whether it is set and equals `value`, in constant time. */
 bool access_token_equals(const struct access_token *t, struct str value);
 
+/*
+ * Whether `hash` is the SHA-512 of `token` in lower-case hexadecimal digits,
+ * in constant time; an absent token counts as the empty one.
+ */
+bool access_hash_matches(struct str hash, struct str token);
+
 /* What a signed request claims; absent strings count as empty. */
 struct access_signature {
     struct str path; /* decoded query values */

@@ -41,8 +41,22 @@ on_overflow(struct watch_hub *hub)
 {
     struct watcher *w;
 
+    hub->overflows++;
     LIST_FOREACH (w, &hub->watchers, link)
         watcher_list_all(w);
+}
+
+struct watch_stats
+watch_hub_stats(const struct watch_hub *hub)
+{
+    return (struct watch_stats){
+        .watchers = hub->watcher_count,
+        .directories = hub->node_count,
+        .entries = hub->entry_count,
+        .queue_bytes = hub->queue_bytes,
+        .events = hub->events,
+        .overflows = hub->overflows,
+    };
 }
 
 /* Keep it for the listings on their way. */

@@ -154,6 +154,8 @@ struct watch_hub {
     size_t queue_bytes; /* of all watchers */
     uint64_t tokens;
     uint64_t bytes_read; /* from the kernel, ever */
+    uint64_t events;     /* queued for readers, ever */
+    uint64_t overflows;
 
     struct backlog log; /* events since the oldest listing on its way began */
     size_t scans;       /* listings on their way */

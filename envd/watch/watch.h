@@ -59,6 +59,18 @@ struct watch_event {
     uint32_t cookie;
 };
 
+/* What a hub holds, and what has happened since it was made. */
+struct watch_stats {
+    size_t watchers;
+    size_t directories; /* watched by the kernel */
+    size_t entries;     /* remembered */
+    size_t queue_bytes; /* of events that wait for their readers */
+    uint64_t events;    /* queued for readers */
+    uint64_t overflows; /* of the kernel's queue, and of readers' own */
+};
+
+struct watch_stats watch_hub_stats(const struct watch_hub *hub);
+
 struct watch_options {
     const char *path; /* absolute, as resolved; cleaned here for names */
     bool recursive;

@@ -199,9 +199,11 @@ emit(struct dir *d, const char *name, struct watch_event e)
     e.name = dir_path(d, name, &len);
     if (!queue_has_room(&w->queue, len) || queue_put(&w->queue, &e, len) < 0) {
         w->lost = true;
+        w->hub->overflows++;
         tell(w);
         return false;
     }
+    w->hub->events++;
     tell(w);
     return true;
 }

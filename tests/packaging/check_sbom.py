@@ -14,7 +14,7 @@ from spdx_tools.spdx.parser.error import SPDXParsingError
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-PARTS = {"libevent-dev", "libmd-dev", "libprotobuf-c-dev", "zlib1g-dev"}
+PARTS = {"libevent-dev", "libmd-dev", "libprotobuf-c-dev", "libseccomp-dev", "zlib1g-dev"}
 
 
 def spdx_faults(document):

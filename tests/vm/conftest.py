@@ -66,6 +66,16 @@ def own_debian(folder):
 
 
 @pytest.fixture
+def sandbox(folder):
+    """A machine of the test's own that is a sandbox, with its host's services."""
+    with running(folder, "debian", sandbox=True) as made:
+        made.tell(instanceID="sandbox-1", envID="template-1",
+                  address=f"http://{machine.COLLECTOR}/logs")
+        made.await_answer()
+        yield made
+
+
+@pytest.fixture
 def small_debian(folder):
     """A machine of the test's own, with memory that is soon used up."""
     with running(folder, "debian", memory=256) as made:

@@ -3,10 +3,12 @@ resume it in a new process.
 
 The guest has one disk, one network card (10.0.2.15, no way out) and a serial
 console that is written to a file.  The agent's port, and SERVER_PORT for what a
-test serves there, are ports of the host, too.
+test serves there, are ports of the host, too.  A sandbox has the addresses that
+its host gives it instead, and the services there: tests/vm/host, tests/vm/nfs.
 """
 
 import ctypes
+import json
 import os
 import shlex
 import shutil
@@ -26,8 +28,9 @@ END_LIMIT = 120
 PROBE_LIMIT = 15
 PR_SET_PDEATHSIG = 1
 COMMAND_LINE = "console=ttyS0 quiet loglevel=1 panic=-1 random.trust_cpu=on"
-NETWORK = (f"user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{PORT}-10.0.2.15:49983,"
-           f"hostfwd=tcp:127.0.0.1:{SERVER_PORT}-10.0.2.15:{SERVER_PORT}")
+GUEST, GATEWAY = "169.254.0.21", "169.254.0.22"
+METADATA, COLLECTOR, EXPORTER = "169.254.169.254", "169.254.169.253", "169.254.169.252"
+SANDBOX_LINE = f"sandbox ip={GUEST}::{GATEWAY}:255.255.0.0:instance:eth0:off"
 
 
 def prepare():
@@ -61,41 +64,106 @@ def accelerator():
     return "kvm" if b"the probe has booted" in probe.stdout else "tcg"
 
 
-def answers(request, limit):
-    """Whether a request on a connection of its own is answered with 204 in time."""
+def answer(request, limit, port=PORT):
+    """The head of the answer to a request on a connection of its own; empty
+    when there is none in time."""
     try:
-        with socket.create_connection(("127.0.0.1", PORT), limit) as conn:
+        with socket.create_connection(("127.0.0.1", port), limit) as conn:
             conn.settimeout(limit)
             conn.sendall(request)
-            return conn.recv(64).startswith(b"HTTP/1.1 204 ")
+            got = b""
+            while b"\r\n\r\n" not in got:
+                if not (more := conn.recv(4096)):
+                    break
+                got += more
+            return got
     except OSError:
-        return False
+        return b""
 
 
 def get_health():
     return b"GET /health HTTP/1.1\r\nHost: vm\r\nConnection: close\r\n\r\n"
 
 
-def post_init():
+def post_init(token=None, **members):
     """What the host sends first, with its time."""
     now = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06}Z"
-    body = f'{{"timestamp":"{stamp}"}}'
-    return (f"POST /init HTTP/1.1\r\nHost: vm\r\nConnection: close\r\n"
+    body = json.dumps({"timestamp": stamp, **members})
+    access = f"X-Access-Token: {token}\r\n" if token else ""
+    return (f"POST /init HTTP/1.1\r\nHost: vm\r\nConnection: close\r\n{access}"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
 
 
 class Machine:
-    """One guest with a disk of its own, below `folder`."""
+    """One guest with a disk of its own, below `folder`.
 
-    def __init__(self, folder, image, memory=512):
+    sandbox  the guest is one: as in production, the agent knows that it is
+    number   of those that run at once: its ports are that much higher
+    """
+
+    def __init__(self, folder, image, memory=512, sandbox=False, number=0):
+        self.folder = folder
         self.disk = os.path.join(folder, "disk")
         self.console_file = os.path.join(folder, "console")
         self.memory_file = os.path.join(folder, "memory")
+        self.sandbox = sandbox
+        self.port, self.server_port = PORT + number, SERVER_PORT + number
         self._memory = memory
         self._process = self._qmp = None
         self.started = 0.0
         subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
+        self.exported = os.path.join(folder, "exported")
+        if sandbox:
+            os.mkdir(self.exported)
+            self.put("/etc/envd.conf", "")
+
+    def put(self, path, text):
+        """Replace a file of the guest's disk, while it is off."""
+        source = os.path.join(self.folder, "put")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(source, 0o644)
+        done = subprocess.run(["debugfs", "-w", "-f", "/dev/stdin", self.disk],
+                              input=f"rm {path}\nwrite {source} {path}\n", text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        assert "Allocated inode" in done.stdout, done.stdout
+
+    def tell(self, **document):
+        """Put into the metadata service what it answers from now on."""
+        path = os.path.join(self.folder, "metadata")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        os.rename(path + ".new", path)
+
+    def logged(self):
+        """The lines that the log collector has received."""
+        try:
+            with open(os.path.join(self.folder, "collected"), encoding="utf-8") as file:
+                return [json.loads(line) for line in file if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    def twin(self, folder, number):
+        """Another machine with copies of this paused one's disk and memory."""
+        other = Machine(folder, self.disk, self._memory, number=number)
+        other.sandbox, other.exported = self.sandbox, self.exported
+        subprocess.run(["cp", "--sparse=always", self.memory_file, other.memory_file], check=True)
+        return other
+
+    def _network(self):
+        if not self.sandbox:
+            guest, more = "10.0.2.15", ""
+        else:
+            guest = GUEST
+            here = os.path.join(TOP, "tests", "vm")
+            more = (f",net=169.254.0.0/16,host={GATEWAY},dns=169.254.0.23,dhcpstart=169.254.0.100"
+                    f",guestfwd=tcp:{METADATA}:80-cmd:{here}/host {self.folder}"
+                    f",guestfwd=tcp:{COLLECTOR}:80-cmd:{here}/host {self.folder}"
+                    f",guestfwd=tcp:{EXPORTER}:2049-cmd:{here}/nfs {self.exported}")
+        return (f"user,id=net,restrict=on,ipv6=off{more},"
+                f"hostfwd=tcp:127.0.0.1:{self.port}-{guest}:49983,"
+                f"hostfwd=tcp:127.0.0.1:{self.server_port}-{guest}:{SERVER_PORT}")
 
     def _start(self, *more):
         ours, theirs = socket.socketpair()
@@ -103,14 +171,15 @@ class Machine:
             words = qemu(
                 "-drive", f"file={self.disk},if=none,id=disk,format=raw,discard=unmap,cache=unsafe",
                 "-device", "virtio-blk-pci,drive=disk",
-                "-netdev", NETWORK, "-device", "virtio-net-pci,netdev=net,romfile=",
+                "-netdev", self._network(), "-device", "virtio-net-pci,netdev=net,romfile=",
                 "-object", "rng-random,filename=/dev/urandom,id=rng",
                 "-device", "virtio-rng-pci,rng=rng",
                 "-chardev", f"file,id=console,append=on,path={self.console_file}",
                 "-serial", "chardev:console",
                 "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
                 "-mon", "chardev=qmp,mode=control", *more,
-                accel=os.environ.get("VM_ACCEL", "tcg"), memory=self._memory)
+                accel=os.environ.get("VM_ACCEL", "tcg"), memory=self._memory,
+                command_line=SANDBOX_LINE if self.sandbox else "")
             self.started = time.monotonic()
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                                              pass_fds=[theirs.fileno()], preexec_fn=prepare)
@@ -170,13 +239,20 @@ class Machine:
     def await_answer(self, make_request=get_health):
         """Ask as the host does, a new connection each time, until the answer is
         204; gives the seconds since the process was started."""
+        self.await_head(make_request)
+        return time.monotonic() - self.started
+
+    def await_head(self, make_request):
+        """The same; gives the headers of that answer, in lower case."""
         limit, deadline = 0.05, time.monotonic() + BOOT_LIMIT
-        while not answers(make_request(), limit):
+        while not (head := answer(make_request(), limit, self.port)).startswith(b"HTTP/1.1 204 "):
             assert self.running(), f"QEMU has ended:\n{self.console()}"
-            assert time.monotonic() < deadline, f"no 204:\n{self.console()}"
+            assert time.monotonic() < deadline, f"no 204: {head}\n{self.console()}"
             time.sleep(0.005)
             limit = min(limit * 1.05, 2)
-        return time.monotonic() - self.started
+        lines = head.decode("latin-1").split("\r\n")[1:]
+        return {name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines if line)}
 
     def console(self):
         """What the guest has written to its serial console."""

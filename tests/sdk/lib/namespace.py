@@ -31,6 +31,19 @@ def loopback_up():
             fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", name, flags | IFF_UP))
 
 
+def private_files():
+    """Places of the machine into which an agent writes, in this namespace alone.
+
+    An agent that believes to be in a sandbox takes the machine for its own.
+    """
+    os.makedirs("/run/e2b", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run/e2b"], check=True)
+    limits = "/proc/sys/fs/inotify"
+    if os.path.isdir(limits):
+        subprocess.run(["mount", "--bind", limits, limits], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", limits], check=True)
+
+
 def plain_shells():
     """Hide what a login shell of root reads in its home, in this namespace alone.
 

@@ -131,8 +131,8 @@ def confine(case, folder):
     if not isinstance(case.body, dict):
         return
     if case.path == "/init":
-        # A token or another user would refuse all that follows.
-        case.body = {k: v for k, v in case.body.items() if k not in ("accessToken", "defaultUser")}
+        # A token or another user would refuse all that follows; the rest changes the machine.
+        case.body = {k: v for k, v in case.body.items() if k in ("timestamp", "envVars", "unknown")}
     case.body = known(case.body, "username", "owner", "group")
     for key in ("path", "source"):
         if key in case.body:
@@ -148,7 +148,13 @@ BROKEN_FORM = ("error parsing multipart form: ", "error reading form: ", "error 
 
 
 def no_server_error(ctx, answer, case):
-    """As `not_a_server_error`, but for broken forms."""
+    """As `not_a_server_error`, but for broken forms, for what must not be frozen and
+    what is not supported."""
+    if answer.status_code == 500 and (case.method.upper(), case.path) == ("POST", "/fsfreeze") \
+            and answer.json()["message"].startswith("FIFREEZE /proc: "):
+        return None
+    if (answer.status_code, case.path) == (500, "/upgrade"):
+        return None
     if answer.status_code == 500 and (case.method.upper(), case.path) == ("POST", "/files") \
             and answer.json()["message"].startswith(BROKEN_FORM):
         return None

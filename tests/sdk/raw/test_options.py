@@ -38,9 +38,12 @@ def test_defaults(config):
     options, errors = dumped()
     assert errors == ""
     assert options == {
-        "cgroup-root": "/sys/fs/cgroup", "file-access": "compat", "isnotfc": "false", "kill-scope": "tree",
-        "linger-ms": "100", "no-cgroups": "false", "port": "49983", "replay": "resume",
-        "ring-bytes": "1048576", "rings-bytes": "67108864", "stall-ms": "10000",
+        "cgroup-root": "/sys/fs/cgroup", "control-from": "auto", "file-access": "compat",
+        "isnotfc": "false", "kill-scope": "tree", "linger-ms": "100", "listen-vsock": "0",
+        "mmds-address": "169.254.169.254:80", "no-cgroups": "false", "no-forward": "false", "port": "49983", "replay": "resume",
+        "ring-bytes": "1048576", "rings-bytes": "67108864",
+        "seccomp": "off" if os.environ["ENVD_SANITIZED"] else "on",
+        "seccomp-profiles": "/etc/envd/seccomp", "stall-ms": "10000",
         "start-restart": "on-failure", "stop-ms": "5000", "term-grace-ms": "0",
         "verbose": "false"}
 

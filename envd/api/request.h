@@ -1,0 +1,19 @@
+/*
+ * What every request has, before its route is looked at: its kind, its id, and
+ * whether its peer may know of its path.
+ */
+#ifndef ENVD_API_REQUEST_H
+#define ENVD_API_REQUEST_H
+
+#include <stdbool.h>
+
+struct envd;
+struct http_exchange;
+
+/* Its kind for figures, its name for stalls, its id for logs. */
+void request_begin(struct envd *e, struct http_exchange *x);
+
+/* Whether the path steers the machine, and the peer is inside of it. */
+bool request_is_out_of_reach(struct envd *e, struct http_exchange *x);
+
+#endif

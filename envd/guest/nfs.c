@@ -1,0 +1,114 @@
+/*
+ * Options of an NFS mount.
+ */
+#include "guest/nfs.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/scope.h"
+#include "base/str.h"
+#include "guest/trusted.h"
+
+#define PID_BYTES 64
+
+/* The host of a target, without brackets; absent when it is none. */
+static struct str
+host_of(const char *target)
+{
+    struct str host = {target, 0};
+    const char *end;
+
+    if (*target == '[') {
+        host.data++;
+        end = strstr(target, "]:/");
+    } else {
+        end = strstr(target, ":/");
+    }
+    if (end == NULL || end <= host.data)
+        return (struct str){0};
+    host.len = (size_t)(end - host.data);
+    return host;
+}
+
+bool
+nfs_is_target(const char *target)
+{
+    return host_of(target).data != NULL;
+}
+
+int
+nfs_mount_data(const char *target, char data[NFS_DATA_BYTES])
+{
+    struct str host = host_of(target);
+    unsigned char bytes[sizeof(struct in6_addr)];
+    char addr[INET6_ADDRSTRLEN];
+    const char *six;
+
+    if (host.data == NULL || host.len >= sizeof(addr))
+        return -EINVAL;
+    memcpy(addr, host.data, host.len);
+    addr[host.len] = '\0';
+    if (inet_pton(AF_INET, addr, bytes) == 1)
+        six = "";
+    else if (inet_pton(AF_INET6, addr, bytes) == 1)
+        six = "6";
+    else
+        return -EINVAL;
+    (void)snprintf(data, NFS_DATA_BYTES,
+                   "hard,rsize=1048576,wsize=1048576,mountproto=tcp%s,"
+                   "mountport=2049,proto=tcp%s,port=2049,vers=3,noacl,noac,"
+                   "lookupcache=none,addr=%s,mountaddr=%s",
+                   six, six, addr, addr);
+    return 0;
+}
+
+/* As the system's own start-statd looks for it. */
+static bool
+statd_runs(const char *path)
+{
+    SCOPE(scope_free) char *text = NULL;
+    long pid;
+
+    if (fd_read_file(path, PID_BYTES, &text, NULL) < 0)
+        return false;
+    pid = strtol(text, NULL, 10);
+    return pid > 1 && pid <= INT_MAX && kill((pid_t)pid, 0) == 0;
+}
+
+static bool
+helper_find(const char *path, char ret[PATH_MAX])
+{
+    struct trusted_place place;
+    struct stat info;
+    bool good;
+    int len = 0;
+
+    if (trusted_find(path, TRUSTED_STRICT, &place) < 0)
+        return false;
+    good = fstatat(place.dir_fd, place.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(info.st_mode) && trusted_is_roots(&info) &&
+           (info.st_mode & 0100) != 0;
+    fd_close(&place.dir_fd);
+    if (good)
+        len = snprintf(ret, PATH_MAX, "%s/%s", place.dir, place.name);
+    return good && len > 0 && len < PATH_MAX;
+}
+
+bool
+nfs_needs_helper(const char *target, const char *statd_pid, const char *helper,
+                 char ret[PATH_MAX])
+{
+    char data[NFS_DATA_BYTES];
+
+    return (nfs_mount_data(target, data) < 0 || !statd_runs(statd_pid)) &&
+           helper_find(helper, ret);
+}

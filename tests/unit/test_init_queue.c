@@ -1,0 +1,682 @@
+/*
+ * POST /init without a wire: who shares a work, whose turn it is, what goes on
+ * when clients leave.  Steps and metadata service are the test's own.
+ */
+#include "api/init.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scope.h"
+#include "envd.h"
+#include "guest/settings.h"
+#include "limits.h"
+#include "security/access.h"
+
+#define T0 "2026-01-01T00:00:00Z"
+#define T1 "2026-01-01T00:00:01Z"
+#define T2 "2026-01-01T00:00:02Z"
+
+static struct {
+    struct envd envd;
+    struct init_service *service;
+    char log[8192];         /* what steps did */
+    struct init_work *slow; /* stands in its slow step */
+    bool hold;              /* slow steps stand */
+    bool service_there;
+    bool answered_before;
+    struct init_work *asking[128];
+    size_t asks;
+    size_t cancels;
+    bool stop_when_asked;
+} t;
+
+struct client {
+    struct init_waiter waiter;
+    int status; /* -1: no answer yet */
+    char text[256];
+};
+
+static void
+note(const char *what, const char *which)
+{
+    size_t len = strlen(t.log);
+
+    assert_true(len + 64 < sizeof(t.log));
+    (void)snprintf(t.log + len, sizeof(t.log) - len, " %s:%s", what, which);
+}
+
+static void
+expect_log(const char *text)
+{
+    assert_string_equal(t.log, text);
+    t.log[0] = '\0';
+}
+
+/* ---- steps --------------------------------------------------------------- */
+
+static const char *
+user_of(const struct init_work *w)
+{
+    return w->request->message->default_user;
+}
+
+static bool
+step_accept(struct init_work *w)
+{
+    w->decided = true;
+    w->stale =
+        w->request->has_timestamp &&
+        !guest_accept_timestamp(t.envd.settings, w->request->timestamp_ns);
+    return true;
+}
+
+static bool
+step_slow(struct init_work *w)
+{
+    note("slow", user_of(w));
+    if (!t.hold)
+        return true;
+    assert_null(t.slow);
+    t.slow = w;
+    return false;
+}
+
+static bool
+step_apply(struct init_work *w)
+{
+    note("apply", user_of(w));
+    if (strcmp(user_of(w), "fails") == 0)
+        init_work_fail(w, 400, "failed: ", "as it should");
+    else if (w->request->token.data != NULL)
+        (void)access_token_set(t.envd.token, w->request->token);
+    else
+        access_token_clear(t.envd.token);
+    return true;
+}
+
+static bool
+step_never(struct init_work *w)
+{
+    note("resumed", user_of(w));
+    return true;
+}
+
+static bool
+step_thaw(struct init_work *w)
+{
+    note("thaw", user_of(w));
+    return true;
+}
+
+static bool
+ask(struct init_work *w)
+{
+    if (!t.service_there)
+        return false;
+    assert_true(t.asks < ARRAY_LEN(t.asking));
+    t.asking[t.asks++] = w;
+    if (t.stop_when_asked)
+        loop_stop(t.envd.loop);
+    return true;
+}
+
+static void
+ask_cancel(struct init_work *w)
+{
+    (void)w;
+    t.cancels++;
+}
+
+static bool
+answered_before(const struct init_service *s)
+{
+    (void)s;
+    return t.answered_before;
+}
+
+static const struct init_step steps[] = {
+    {"accept", INIT_ALWAYS, step_accept},
+    {"slow", INIT_IF_DATA, step_slow},
+    {"apply", INIT_IF_DATA, step_apply},
+    {"hooks", INIT_IF_RESUMED, step_never},
+    {"thaw", INIT_ALWAYS, step_thaw},
+};
+
+static const struct init_ops ops = {
+    .steps = steps,
+    .step_count = ARRAY_LEN(steps),
+    .ask = ask,
+    .ask_cancel = ask_cancel,
+    .answered_before = answered_before,
+};
+
+/* ---- clients ------------------------------------------------------------- */
+
+static void
+turn(void)
+{
+    loop_run_deferred(t.envd.loop);
+}
+
+static void
+on_done(struct init_waiter *w, const struct init_result *r)
+{
+    struct client *c = container_of(w, struct client, waiter);
+
+    assert_int_equal(c->status, -1);
+    assert_non_null(strstr(r->times, "\"total\":"));
+    c->status = r->status;
+    (void)snprintf(c->text, sizeof(c->text), "%s", r->text);
+}
+
+static struct init_request *
+request_of(const char *text)
+{
+    struct buf body = {0};
+    bool memory;
+
+    buf_append_str(&body, text);
+    return init_request_new(&body, &memory);
+}
+
+static void
+send_request(struct client *c, const char *text)
+{
+    struct init_request *r = request_of(text);
+
+    *c = (struct client){.status = -1, .waiter = {.done = on_done}};
+    assert_non_null(r);
+    init_submit(t.service, &c->waiter, r);
+    assert_int_equal(c->status, -1);
+}
+
+static void
+go_on(void)
+{
+    struct init_work *w = TAKE_PTR(t.slow);
+
+    assert_non_null(w);
+    init_work_continue(w);
+    turn();
+}
+
+static size_t
+works(void)
+{
+    return t.service->count;
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    memset(&t, 0, sizeof(t));
+    t.envd.loop = loop_new();
+    t.envd.token = access_token_new();
+    t.envd.settings = guest_settings_new();
+    t.service = init_service_new(&t.envd, &ops);
+    return t.envd.loop != NULL ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    init_service_close(t.service);
+    init_service_free(t.service);
+    guest_settings_free(t.envd.settings);
+    access_token_free(t.envd.token);
+    loop_free(t.envd.loop);
+    return 0;
+}
+
+/* ---- the course ---------------------------------------------------------- */
+
+static void
+test_one(void **state)
+{
+    struct client c;
+
+    (void)state;
+    assert_false(init_was_done(t.service));
+    send_request(&c, "{\"defaultUser\":\"a\",\"accessToken\":\"T\"}");
+    turn();
+    assert_int_equal(c.status, 204);
+    expect_log(" slow:a apply:a thaw:a");
+    assert_true(init_was_done(t.service));
+    assert_true(access_token_equals(t.envd.token, STR("T")));
+    assert_int_equal(works(), 0);
+    assert_int_equal(t.service->body_bytes, 0);
+}
+
+/* What fails is answered when all is thawed. */
+static void
+test_failure(void **state)
+{
+    struct client c;
+
+    (void)state;
+    send_request(&c, "{\"defaultUser\":\"fails\"}");
+    turn();
+    assert_int_equal(c.status, 400);
+    assert_string_equal(c.text, "failed: as it should");
+    expect_log(" slow:fails apply:fails thaw:fails");
+    assert_false(init_was_done(t.service));
+}
+
+static void
+test_stale(void **state)
+{
+    struct client c;
+
+    (void)state;
+    send_request(&c, "{\"timestamp\":\"" T1 "\",\"defaultUser\":\"a\"}");
+    turn();
+    send_request(&c, "{\"timestamp\":\"" T0 "\",\"defaultUser\":\"b\"}");
+    turn();
+    assert_int_equal(c.status, 204);
+    send_request(&c, "{\"timestamp\":\"" T1 "\",\"defaultUser\":\"c\"}");
+    turn();
+    send_request(&c, "{\"defaultUser\":\"d\"}");
+    turn();
+    assert_int_equal(c.status, 204);
+    expect_log(" slow:a apply:a thaw:a thaw:b slow:c apply:c thaw:c"
+               " slow:d apply:d thaw:d");
+}
+
+/* Attempts that want the same share one work, and its result. */
+static void
+test_sharing(void **state)
+{
+    struct client c[3];
+
+    (void)state;
+    t.hold = true;
+    send_request(&c[0], "{\"timestamp\":\"" T0 "\",\"defaultUser\":\"a\"}");
+    turn();
+    send_request(&c[1], "{\"timestamp\":\"" T2 "\",\"defaultUser\":\"a\"}");
+    send_request(&c[2], "{\"defaultUser\":\"a\",\"timestamp\":\"" T1 "\"}");
+    turn();
+    assert_int_equal(works(), 1);
+    go_on();
+    for (size_t i = 0; i < ARRAY_LEN(c); i++)
+        assert_int_equal(c[i].status, 204);
+    expect_log(" slow:a apply:a thaw:a");
+    assert_int_equal(t.service->stats.shared, 2);
+    /* The newest of them is what counts from now on. */
+    t.hold = false;
+    send_request(&c[0], "{\"timestamp\":\"" T1 "\",\"defaultUser\":\"b\"}");
+    turn();
+    expect_log(" thaw:b");
+}
+
+/* Whatever differs makes another work; they take turns. */
+static void
+test_turns(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"defaultUser\":\"1\"}",
+        "{\"defaultUser\":\"2\"}",
+        "{\"defaultUser\":\"1\",\"envVars\":{}}",
+        "{\"defaultUser\":\"1\",\"envVars\":{\"A\":\"b\"}}",
+        "{\"defaultUser\":\"1\",\"envVars\":{\"Ab\":\"\"}}",
+        "{\"defaultUser\":\"1\",\"defaultWorkdir\":\"x\"}",
+        "{\"defaultUser\":\"1\",\"hyperloopIP\":\"x\"}",
+        "{\"defaultUser\":\"1\",\"caBundle\":\"x\"}",
+        "{\"defaultUser\":\"1\",\"lifecycleID\":\"x\"}",
+        "{\"defaultUser\":\"1\",\"timestamp\":\"" T0 "\"}",
+        "{\"defaultUser\":\"1\",\"volumeMounts\":[{\"path\":\"x\"}]}",
+        "{\"defaultUser\":\"1\",\"volumeMounts\":[{\"nfs_target\":\"x\"}]}",
+    };
+    struct client c[ARRAY_LEN(bodies)];
+
+    (void)state;
+    t.hold = true;
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+        send_request(&c[i], bodies[i]);
+    turn();
+    assert_int_equal(works(), ARRAY_LEN(bodies));
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        assert_int_equal(c[i].status, -1);
+        go_on();
+        assert_int_equal(c[i].status, 204);
+    }
+    assert_int_equal(works(), 0);
+}
+
+/* A work whose data were too old does nothing for one that is newer. */
+static void
+test_newer_than_stale(void **state)
+{
+    struct client c[2];
+    struct init_work *w;
+
+    (void)state;
+    send_request(&c[0], "{\"timestamp\":\"" T1 "\",\"defaultUser\":\"x\"}");
+    turn();
+    send_request(&c[0], "{\"timestamp\":\"" T0 "\",\"defaultUser\":\"a\"}");
+    w = TAILQ_FIRST(&t.service->works);
+    w->decided = w->stale = true; /* as when it stands in its thaw */
+    send_request(&c[1], "{\"timestamp\":\"" T2 "\",\"defaultUser\":\"a\"}");
+    assert_int_equal(works(), 2);
+    turn();
+    assert_int_equal(c[1].status, 204);
+    expect_log(" slow:x apply:x thaw:x thaw:a slow:a apply:a thaw:a");
+}
+
+/* ---- clients that leave -------------------------------------------------- */
+
+/* 200 attempts of which each is given up before the next. */
+static void
+test_aborted_attempts(void **state)
+{
+    struct client c;
+
+    (void)state;
+    t.hold = true;
+    for (int i = 0; i < 200; i++) {
+        char body[128];
+
+        (void)snprintf(body, sizeof(body),
+                       "{\"timestamp\":\"2026-01-01T00:%02d:%02dZ\","
+                       "\"lifecycleID\":\"L\",\"defaultUser\":\"a\"}",
+                       i / 60, i % 60);
+        send_request(&c, body);
+        turn();
+        assert_int_equal(works(), 1);
+        init_leave(&c.waiter);
+        turn();
+    }
+    assert_int_equal(works(), 1);
+    go_on();
+    expect_log(" slow:a apply:a thaw:a");
+    assert_int_equal(works(), 0);
+    t.hold = false;
+    send_request(&c, "{\"timestamp\":\"2026-01-01T00:04:00Z\","
+                     "\"lifecycleID\":\"L\",\"defaultUser\":\"a\"}");
+    turn();
+    assert_int_equal(c.status, 204);
+    assert_int_equal(t.service->stats.works, 2);
+}
+
+/* What has begun ends; what waits for nobody is dropped. */
+static void
+test_leaving(void **state)
+{
+    struct client a;
+    struct client b;
+    struct client other;
+
+    (void)state;
+    t.hold = true;
+    send_request(&a, "{\"defaultUser\":\"a\"}");
+    turn();
+    send_request(&b, "{\"defaultUser\":\"b\"}");
+    send_request(&other, "{\"defaultUser\":\"c\"}");
+    turn();
+    assert_int_equal(works(), 3);
+    init_leave(&a.waiter);
+    init_leave(&b.waiter);
+    assert_int_equal(works(), 2);
+    go_on();
+    go_on();
+    expect_log(" slow:a apply:a thaw:a slow:c apply:c thaw:c");
+    assert_int_equal(other.status, 204);
+    assert_int_equal(t.service->stats.dropped, 1);
+    /* One that leaves in the turn in which it comes leaves no trace. */
+    send_request(&a, "{\"defaultUser\":\"d\"}");
+    init_leave(&a.waiter);
+    turn();
+    expect_log("");
+    assert_int_equal(works(), 0);
+}
+
+/* ---- authorisation ------------------------------------------------------- */
+
+/* The one before has set a token that this one does not know. */
+static void
+test_looked_at_again(void **state)
+{
+    struct client first;
+    struct client second;
+    struct client third;
+
+    (void)state;
+    t.hold = true;
+    send_request(&first, "{\"accessToken\":\"T\",\"defaultUser\":\"a\"}");
+    send_request(&second, "{\"accessToken\":\"X\",\"defaultUser\":\"b\"}");
+    send_request(&third, "{\"defaultUser\":\"c\"}");
+    turn();
+    go_on();
+    assert_int_equal(first.status, 204);
+    assert_int_equal(second.status, 401);
+    assert_string_equal(second.text, "access token validation failed");
+    assert_int_equal(third.status, 401);
+    assert_string_equal(third.text, "access token reset not authorized");
+    /* Nothing is thawed for those who may not. */
+    expect_log(" slow:a apply:a thaw:a");
+    assert_true(access_token_equals(t.envd.token, STR("T")));
+}
+
+/* Who may does not wait for those of whom that is not known. */
+static void
+test_asking_holds_nobody_up(void **state)
+{
+    struct client stranger;
+    struct client owner;
+
+    (void)state;
+    t.service_there = true;
+    (void)access_token_set(t.envd.token, STR("T"));
+    send_request(&stranger, "{\"accessToken\":\"X\",\"defaultUser\":\"x\"}");
+    turn();
+    assert_int_equal(t.asks, 1);
+    send_request(&owner, "{\"accessToken\":\"T\",\"defaultUser\":\"a\"}");
+    turn();
+    assert_int_equal(owner.status, 204);
+    assert_int_equal(t.asks, 1);
+    init_work_told(t.asking[0], "");
+    turn();
+    assert_int_equal(stranger.status, 401);
+    expect_log(" slow:a apply:a thaw:a");
+}
+
+/* It is asked once for all attempts, and the answer is used without them. */
+static void
+test_asked_for_one_that_left(void **state)
+{
+    struct client c;
+
+    (void)state;
+    t.service_there = true;
+    for (int i = 0; i < 20; i++) {
+        send_request(&c, "{\"defaultUser\":\"a\"}");
+        turn();
+        init_leave(&c.waiter);
+    }
+    assert_int_equal(t.asks, 1);
+    init_work_told(t.asking[0], "");
+    turn();
+    expect_log(" slow:a apply:a thaw:a");
+    assert_int_equal(works(), 0);
+}
+
+/* A service that was there once is awaited, then nobody is let in. */
+static void
+test_hidden_service(void **state)
+{
+    struct client c;
+
+    (void)state;
+    t.service_there = t.answered_before = true;
+    send_request(&c, "{\"defaultUser\":\"a\"}");
+    turn();
+    t.stop_when_asked = true;
+    init_work_told(t.asking[0], NULL);
+    assert_int_equal(c.status, -1);
+    assert_int_equal(loop_run(t.envd.loop), 0);
+    assert_int_equal(t.asks, 2);
+    t.asking[1]->hold_until_ms = 0;
+    init_work_told(t.asking[1], NULL);
+    turn();
+    assert_int_equal(c.status, 401);
+    assert_string_equal(c.text, "access token reset not authorized");
+    expect_log("");
+
+    /* It comes back in time. */
+    send_request(&c, "{\"defaultUser\":\"a\"}");
+    turn();
+    init_work_told(t.asking[2], NULL);
+    assert_int_equal(loop_run(t.envd.loop), 0);
+    init_work_told(t.asking[3], "");
+    turn();
+    assert_int_equal(c.status, 204);
+}
+
+static void
+test_no_service(void **state)
+{
+    struct client c;
+
+    (void)state;
+    t.service_there = true;
+    send_request(&c, "{\"defaultUser\":\"a\"}");
+    turn();
+    init_work_told(t.asking[0], NULL);
+    turn();
+    assert_int_equal(c.status, 204);
+}
+
+/* So many that differ: the oldest of those that ask make room. */
+static void
+test_bounded(void **state)
+{
+    static struct client c[LIMIT_INIT_WORKS + 10];
+
+    (void)state;
+    t.service_there = true;
+    for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+        char body[64];
+
+        (void)snprintf(body, sizeof(body), "{\"defaultUser\":\"%zu\"}", i);
+        send_request(&c[i], body);
+        turn();
+    }
+    assert_int_equal(works(), LIMIT_INIT_WORKS);
+    for (size_t i = 0; i < ARRAY_LEN(c); i++)
+        assert_int_equal(c[i].status, i < 10 ? 0 : -1);
+    assert_int_equal(t.cancels, 10);
+    assert_int_equal(t.service->stats.cut, 10);
+    for (size_t i = 10; i < ARRAY_LEN(c); i++)
+        init_leave(&c[i].waiter);
+}
+
+/* Taken down in the middle of everything. */
+static void
+test_taken_down(void **state)
+{
+    static struct client c[3];
+
+    (void)state;
+    t.hold = true;
+    send_request(&c[0], "{\"defaultUser\":\"a\"}");
+    send_request(&c[1], "{\"defaultUser\":\"b\"}");
+    turn();
+    t.service_there = true;
+    send_request(&c[2], "{\"defaultUser\":\"c\"}");
+    turn();
+    for (size_t i = 0; i < ARRAY_LEN(c); i++)
+        init_leave(&c[i].waiter);
+    init_service_close(t.service);
+    init_work_continue(t.slow);
+    expect_log(" slow:a");
+    assert_int_equal(t.cancels, 1);
+}
+
+/* ---- bodies -------------------------------------------------------------- */
+
+static void
+test_bodies(void **state)
+{
+    static const char *const bad[] = {
+        "{",
+        "[]",
+        "1",
+        "{} x",
+        "{\"timestamp\":\"\"}",
+        "{\"timestamp\":\"2026-01-01T00:00:00\"}",
+        "{\"accessToken\":\"\"}",
+        "{\"accessToken\":\"a\\\\b\"}",
+        "{\"accessToken\":\"a\\u0062\"}",
+        "{\"accessToken\":1}",
+        "{\"volumeMounts\":{}}",
+    };
+    static const char *const good[] = {"", "null", "{}", " {\"unknown\":[]} ",
+                                       "{\"accessToken\":null}"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        if (request_of(bad[i]) != NULL)
+            fail_msg("%s is taken", bad[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        struct init_request *r = request_of(good[i]);
+
+        assert_non_null(r);
+        assert_null(r->token.data);
+        assert_false(r->has_timestamp);
+        init_request_free(r);
+    }
+}
+
+/* The host's time goes on while a request waits. */
+static void
+test_host_time(void **state)
+{
+    struct init_request *r = request_of("{\"timestamp\":\"" T0 "\"}");
+    int64_t before = init_now_ns();
+    int64_t host_ns;
+
+    (void)state;
+    assert_non_null(r);
+    r->received_ns = before - 1000000000;
+    host_ns = init_request_host_ns(r);
+    assert_true(host_ns >= r->timestamp_ns + 1000000000);
+    assert_true(host_ns <=
+                r->timestamp_ns + 1000000000 + init_now_ns() - before);
+    init_request_free(r);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_one),
+        TEST(test_failure),
+        TEST(test_stale),
+        TEST(test_sharing),
+        TEST(test_turns),
+        TEST(test_newer_than_stale),
+        TEST(test_aborted_attempts),
+        TEST(test_leaving),
+        TEST(test_looked_at_again),
+        TEST(test_asking_holds_nobody_up),
+        TEST(test_asked_for_one_that_left),
+        TEST(test_hidden_service),
+        TEST(test_no_service),
+        TEST(test_bounded),
+        TEST(test_taken_down),
+        TEST(test_bodies),
+        TEST(test_host_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
