@@ -250,6 +250,72 @@ def test_hierarchy(tree, agent):
 
 
 @ours
+def test_resume(tree, agent):
+    """POST /init says what it finds, and thaws before it is answered."""
+    own(tree, agent, "system.slice/envd.service")
+    tree.populate("system.slice/rpcbind.service")
+    tree.populate("customer")
+    freeze("mode=hierarchy&maxWaitMs=20000")
+    starting = begin(rpc.shell("echo later"))
+    eventually(lambda: len(rpc.pids(OWN_PORT)) == 1)
+    tree.populate("late")
+    answer = exchange("POST", "/init", {}, b"{}", OWN_PORT)
+    assert answer.status == 204
+    assert not tree.asked("user") and not tree.asked("customer")
+    # user, ptys, customer and the cgroup of the command; the late one has escaped.
+    assert answer.get("x-envd-freeze-audit") == (
+        '{"visited":9,"frozen":4,"escaped":1,"violations":0,"truncated":false}')
+    messages, _ = rpc.outcome(starting.answer("POST"))
+    assert messages[-1]["event"]["end"]["exited"] is True
+    starting.close()
+    answer = exchange("POST", "/init", {}, b"{}", OWN_PORT)
+    assert answer.get("x-envd-freeze-audit") is None
+    freeze()
+    answer = exchange("POST", "/init", {}, b"{}", OWN_PORT)
+    assert answer.get("x-envd-freeze-audit") is None and not tree.asked("user")
+
+
+@pytest.fixture
+def hooks(tree, agent, scratch):
+    """Programs of the image that say when they run, and whether `user` is frozen then."""
+    if not os.environ["SDK_PRIVATE"]:
+        pytest.skip("needs root and a mount namespace of its own")
+    over = f"{scratch}/over"
+    os.mkdir(over)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", over], check=True)
+    for part in ("upper", "work"):
+        os.mkdir(f"{over}/{part}")
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                    f"lowerdir=/etc,upperdir={over}/upper,workdir={over}/work", "/etc"], check=True)
+    for event in ("pre-freeze", "post-thaw"):
+        os.makedirs(f"/etc/e2b/hooks.d/{event}")
+        path = f"/etc/e2b/hooks.d/{event}/10-test"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\nread asked <{tree.path("user", "cgroup.freeze")}\n'
+                       f'echo "$1 $asked" >>{scratch}/ran\n')
+        os.chmod(path, 0o755)
+    yield f"{scratch}/ran"
+    for path in ("/etc", over):
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+@ours
+def test_hooks(tree, agent, hooks):
+    def ran():
+        if not os.path.exists(hooks):
+            return ""
+        with open(hooks, encoding="ascii") as file:
+            return file.read()
+
+    unfreeze()
+    freeze()
+    assert ran() == "pre-freeze 0\n"
+    unfreeze()
+    eventually(lambda: ran() == "pre-freeze 0\npost-thaw 0\n")
+    assert agent.alive() and not tree.asked("user")
+
+
+@ours
 def test_bound(tree, agent):
     own(tree, agent, "system.slice/envd.service")
     for i in range(8):
