@@ -13,11 +13,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cgroup_file.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/utf8.h"
-#include "base/cgroup_file.h"
 #include "process/pty.h"
 #include "process/spawn_child.h"
 #include "process/spawn_make.h"
