@@ -370,7 +370,8 @@ envd_run(struct envd *e)
     loop_signal_init(e->loop, &term.signal, SIGTERM, on_stop);
     loop_signal_init(e->loop, &interrupt.signal, SIGINT, on_stop);
     loop_signal_init(e->loop, &state.signal, SIGUSR1, on_state);
-    write_pid_file(pid_file);
+    if (!fsfreeze_frozen(e->fsfreeze))
+        write_pid_file(pid_file);
     log_identity(e);
     listeners_ready(e);
     r = loop_run(e->loop);

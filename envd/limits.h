@@ -168,10 +168,11 @@
     X(COLLAPSE_MAPS_BYTES, 1024 * 1024, "bytes", "/proc/self/maps (500)")      \
     X(PORTS, 4096, "ports", "open, and known to us")                           \
     X(PORT_ADDRESSES, 32, "addresses", "on which one port listens")            \
+    X(PORT_LISTENERS, 8192, "addresses", "of all ports together")              \
     X(PORT_FOLLOWERS, 64, "streams", "that follow the open ports (503)")       \
     X(PORT_OWNER_LINKS, 256 * 1024, "descriptors",                             \
       "of all processes, looked at to find who holds a port")                  \
-    X(PORT_COMMAND_BYTES, 1024, "bytes", "told of the command of an owner")    \
+    X(PORT_COMMAND_BYTES, 512, "bytes", "told of the command of an owner")     \
     X(FORWARD_PORTS, 1024, "ports", "of loopback, forwarded to")               \
     X(FORWARD_CONNECTIONS, 4096, "connections", "forwarded; beyond: reset")    \
     X(FORWARD_PIPES, 256, "pipes",                                             \

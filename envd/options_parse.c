@@ -210,15 +210,29 @@ dump_flag(const struct command_line *cl, const struct flag *f)
     }
 }
 
+/* Name, unit and reason of each limit, one behind the other: no pointers. */
+#define X(name, value, unit, what) #name "\0" unit "\0" what "\0"
+static const char limit_texts[] = LIMITS_TABLE(X);
+#undef X
+
+#define X(name, value, unit, what) LIMIT_##name,
+static const int limit_values[] = {LIMITS_TABLE(X)};
+#undef X
+
 void
 options_dump(const struct command_line *cl)
 {
+    const char *at = limit_texts;
+
     for (size_t i = 0; i < option_flag_count; i++)
         if (option_is_setting(&option_flags[i]))
             dump_flag(cl, &option_flags[i]);
     (void)puts("");
-#define X(name, value, unit, what) \
-    (void)printf("%-22s %10d %-12s %s\n", #name, LIMIT_##name, unit, what);
-    LIMITS_TABLE(X)
-#undef X
+    for (size_t i = 0; i < ARRAY_LEN(limit_values); i++) {
+        const char *unit = at + strlen(at) + 1;
+        const char *what = unit + strlen(unit) + 1;
+
+        (void)printf("%-22s %10d %-12s %s\n", at, limit_values[i], unit, what);
+        at = what + strlen(what) + 1;
+    }
 }

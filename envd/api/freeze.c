@@ -17,9 +17,14 @@
 #include "connect/json_write.h"
 #include "envd.h"
 #include "guest/freezer.h"
+#include "guest/hooks.h"
+#include "guest/log_export.h"
 #include "http/exchange.h"
 #include "http/query.h"
 #include "rest.pb-c.h"
+
+/* How long lines of the log may take to the host: it waits two seconds. */
+#define FLUSH_MS 200
 
 /* One request for a freeze. */
 struct freeze_post {
@@ -35,18 +40,60 @@ struct thaw_post {
     struct freezer_wait *wait;
 };
 
+/* ---- before and after ---------------------------------------------------- */
+
+/* On its way to a freeze. */
+struct before {
+    struct envd *envd;
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+static void
+on_flushed(void *ctx, bool all)
+{
+    struct before *b = ctx;
+
+    (void)all;
+    b->done(b->ctx);
+    free(b);
+}
+
+static void
+on_before_hooks(void *ctx, const struct hooks_result *result)
+{
+    struct before *b = ctx;
+
+    (void)result; /* the log tells */
+    if (b->envd->exporter != NULL)
+        log_exporter_flush(b->envd->exporter, FLUSH_MS, on_flushed, b);
+    else
+        on_flushed(b, true);
+}
+
 void
 api_before_freeze(struct envd *e, void (*done)(void *ctx), void *ctx)
 {
-    (void)e;
-    done(ctx);
+    struct before *b = xcalloc(1, sizeof(*b));
+
+    *b = (struct before){e, done, ctx};
+    hooks_run(e->hooks, "pre-freeze", on_before_hooks, b);
+}
+
+static void
+on_after_hooks(void *ctx, const struct hooks_result *result)
+{
+    (void)ctx;
+    (void)result;
 }
 
 void
 api_after_thaw(void *ctx, const struct thaw_result *r)
 {
-    (void)ctx;
-    (void)r;
+    struct envd *e = ctx;
+
+    if (r->stood)
+        hooks_run(e->hooks, "post-thaw", on_after_hooks, NULL);
 }
 
 /* ---- the body, which says nothing ---------------------------------------- */
@@ -125,16 +172,28 @@ freeze_now(void *ctx)
 }
 
 static void
-on_freeze_cancel(struct http_exchange *x, void *ctx)
+leave(struct freeze_post *p)
 {
-    struct freeze_post *p = ctx;
-
-    (void)x;
     p->x = NULL;
     if (p->wait == NULL)
         return; /* freeze_now() frees it */
     freezer_drop(p->wait);
     free(p);
+}
+
+static void
+on_freeze_cancel(struct http_exchange *x, void *ctx)
+{
+    (void)x;
+    leave(ctx);
+}
+
+/* Whoever says no more has left, as far as can be told. */
+static void
+on_freeze_half_close(struct http_exchange *x, void *ctx)
+{
+    leave(ctx);
+    http_reply(x, 503, NULL, 0);
 }
 
 /* Returns false when the request was refused. */
@@ -173,6 +232,7 @@ api_freeze(struct envd *e, struct http_exchange *x)
     static const struct http_handler handler = {
         .on_body = on_body,
         .on_body_end = on_body_end,
+        .on_half_close = on_freeze_half_close,
         .on_cancel = on_freeze_cancel,
     };
     struct freeze_params params;
@@ -185,6 +245,7 @@ api_freeze(struct envd *e, struct http_exchange *x)
     p->x = x;
     p->params = params;
     http_accept(x, &handler, p);
+    http_body_resume(x);
     api_before_freeze(e, freeze_now, p);
 }
 
@@ -228,5 +289,6 @@ api_unfreeze(struct envd *e, struct http_exchange *x)
 
     p->x = x;
     http_accept(x, &handler, p);
+    http_body_resume(x);
     p->wait = freezer_thaw(e->freezer, on_thawed, p);
 }

@@ -8,9 +8,10 @@ struct envd;
 struct thaw_result;
 
 /*
- * What is to be done before the workload is frozen, all of it bounded in time.
+ * What is to be done before the workload is frozen, all of it bounded in time:
+ * the image's hooks, then the log's way to the host.
  *
- * done  called once, at the earliest from inside
+ * done  called once, not from inside; not when the agent ends meanwhile
  */
 void api_before_freeze(struct envd *e, void (*done)(void *ctx), void *ctx);
 

@@ -109,12 +109,22 @@ on_cancel(struct http_exchange *x, void *ctx)
     client_free(c);
 }
 
+static void
+on_half_close(struct http_exchange *x, void *ctx)
+{
+    struct init_client *c = ctx;
+
+    (void)x;
+    init_half_close(&c->waiter);
+}
+
 void
 api_init(struct envd *e, struct http_exchange *x)
 {
     static const struct http_handler handler = {
         .on_body = on_body,
         .on_body_end = on_body_end,
+        .on_half_close = on_half_close,
         .on_cancel = on_cancel,
     };
     struct init_client *c = xcalloc(1, sizeof(*c));

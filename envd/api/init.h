@@ -4,8 +4,10 @@
  *
  *     init.c           a client: its body, its answer
  *     init_queue.c     authorisation, the queue, the course of one work
+ *     init_service.c   the end of the service
  *     init_steps.c     what a work consists of
  *     init_resume.c    what a new life of the machine asks for
+ *     init_report.c    what is told of a work when it ends
  *
  * A work belongs to no client.  Clients that want the same share it, one that
  * leaves takes nothing with it, and what has begun is carried to its end.
@@ -51,6 +53,8 @@ struct init_waiter {
                                        may be NULL */
     bool has_timestamp;
     int64_t timestamp_ns;
+    bool joined; /* a work that another one has brought */
+    bool silent; /* see init_half_close() */
     void (*done)(struct init_waiter *w, const struct init_result *r);
 };
 
@@ -65,6 +69,12 @@ void init_submit(struct init_service *s, struct init_waiter *w,
 
 /* The client has left. */
 void init_leave(struct init_waiter *w);
+
+/*
+ * The client says no more: most likely it has left.  It is told 503 if it only
+ * waits for its turn, or for what others have brought.
+ */
+void init_half_close(struct init_waiter *w);
 
 /* ---- works --------------------------------------------------------------- */
 
@@ -224,13 +234,22 @@ void init_get_stats(const struct init_service *s, struct init_stats *ret);
 /* Whether an /init has succeeded since the process began. */
 bool init_was_done(const struct init_service *s);
 
-/* ---- parts for init_steps.c ---------------------------------------------- */
+/* ---- parts --------------------------------------------------------------- */
+
+/* init_queue.c: take it out of the queue; nobody is told. */
+void init_work_free(struct init_work *w);
 
 /* init_resume.c */
 bool init_step_resume(struct init_work *w);
 bool init_step_hooks(struct init_work *w);
 /* The value of X-Agent-Resume. */
 void init_resume_header(const struct init_work *w, struct buf *out);
+
+/* init_report.c: the value of X-Agent-Init-Ms, {"authorise":0.012,…}. */
+void init_report_times(const struct init_work *w, struct buf *out,
+                       int64_t now_ns);
+void init_report_log(const struct init_work *w, int status, const char *text,
+                     int64_t total_ns);
 
 /* init_hyperloop.c: map the address of events, and tell commands of it. */
 void init_hyperloop(struct init_service *s, const char *address);

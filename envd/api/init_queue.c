@@ -11,7 +11,6 @@
 
 #include "api/init.h"
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "envd.h"
@@ -23,8 +22,8 @@
 
 /* ---- the end of a work --------------------------------------------------- */
 
-static void
-work_free(struct init_work *w)
+void
+init_work_free(struct init_work *w)
 {
     struct init_service *s = w->service;
 
@@ -43,52 +42,6 @@ work_free(struct init_work *w)
     free(w);
 }
 
-static void
-append_ms(struct buf *out, const char *name, int64_t ns)
-{
-    buf_appendf(out, "%s\"%s\":%lld.%03lld", out->len > 0 ? "," : "{", name,
-                (long long)(ns / 1000000), (long long)(ns / 1000 % 1000));
-}
-
-/* {"authorise":0.012,…,"total":1.234} */
-static void
-append_times(const struct init_work *w, struct buf *out, int64_t now_ns)
-{
-    const struct init_ops *ops = w->service->ops;
-    int64_t authorised_ns = w->authorised_ns != 0 ? w->authorised_ns : now_ns;
-
-    append_ms(out, "authorise", authorised_ns - w->came_ns);
-    if (w->began_ns != 0) {
-        append_ms(out, "queue", w->began_ns - authorised_ns);
-        for (size_t i = 0; i < ops->step_count; i++)
-            if (w->took_ns[i] >= 0)
-                append_ms(out, ops->steps[i].name, w->took_ns[i]);
-    }
-    append_ms(out, "total", now_ns - w->came_ns);
-    buf_append_byte(out, '}');
-}
-
-static void
-log_end_of_work(const struct init_work *w, int status, const char *text,
-                int64_t total_ns)
-{
-    struct log_line line;
-    struct rusage usage;
-
-    if (!log_begin(&line, status == 204 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-                   "envd"))
-        return;
-    log_i64(&line, "duration_us", total_ns / 1000);
-    if (w->began_ns != 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
-        log_i64(&line, "minor_faults", usage.ru_minflt - w->faults_minor);
-        log_i64(&line, "major_faults", usage.ru_majflt - w->faults_major);
-    }
-    if (status == 204)
-        log_end(&line, w->stale ? "init: older than what is known" : "init");
-    else
-        log_end(&line, "init refused: %s", text);
-}
-
 /* Tell all who wait, and forget the work. */
 static void
 work_end(struct init_work *w, int status, const char *text)
@@ -104,14 +57,14 @@ work_end(struct init_work *w, int status, const char *text)
     };
     struct init_waiter *waiter;
 
-    append_times(w, &times, now_ns);
+    init_report_times(w, &times, now_ns);
     buf_append_byte(&times, '\0');
     init_resume_header(w, &resume);
     buf_append_byte(&resume, '\0');
     r.times = times.failed ? "" : (const char *)buf_data(&times);
     r.resume = resume.failed ? "" : (const char *)buf_data(&resume);
     s->stats.last_us = (now_ns - w->came_ns) / 1000;
-    log_end_of_work(w, status, text, now_ns - w->came_ns);
+    init_report_log(w, status, text, now_ns - w->came_ns);
     while ((waiter = TAILQ_FIRST(&w->waiters)) != NULL) {
         TAILQ_REMOVE(&w->waiters, waiter, link);
         waiter->work = NULL;
@@ -121,7 +74,7 @@ work_end(struct init_work *w, int status, const char *text)
                                          waiter->timestamp_ns);
         waiter->done(waiter, &r);
     }
-    work_free(w);
+    init_work_free(w);
     buf_done(&times);
     buf_done(&resume);
     if (!s->closing)
@@ -143,6 +96,42 @@ work_cut(struct init_work *w)
     work_end(w, 0, "too many requests");
 }
 
+/* Whether it has not begun, and has to wait for another one. */
+static bool
+work_is_queued(const struct init_work *w)
+{
+    return w->state == INIT_WAITING && w->service->running != NULL;
+}
+
+/* Nobody waits for a work that has not begun.  Returns whether it was freed. */
+static bool
+work_drop(struct init_work *w)
+{
+    if (!TAILQ_EMPTY(&w->waiters) || !work_is_queued(w))
+        return false;
+    w->service->stats.dropped++;
+    init_work_free(w);
+    return true;
+}
+
+/* Tell those who have probably left, if they would have to wait. */
+static void
+work_tell_silent(struct init_work *w)
+{
+    const struct init_result r = {503, "", "", "", ""};
+    struct init_waiter *waiter;
+    struct init_waiter *next;
+
+    for (waiter = TAILQ_FIRST(&w->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, link);
+        if (!waiter->silent || (!waiter->joined && !work_is_queued(w)))
+            continue;
+        TAILQ_REMOVE(&w->waiters, waiter, link);
+        waiter->work = NULL;
+        waiter->done(waiter, &r);
+    }
+}
+
 /* ---- authorisation ------------------------------------------------------- */
 
 static enum init_verdict
@@ -161,11 +150,9 @@ work_admit(struct init_work *w)
     if (w->authorised_ns == 0)
         w->authorised_ns = init_now_ns();
     w->state = INIT_WAITING;
-    if (TAILQ_EMPTY(&w->waiters) && s->running != NULL) {
-        s->stats.dropped++;
-        work_free(w);
+    work_tell_silent(w);
+    if (work_drop(w))
         return;
-    }
     TAILQ_REMOVE(&s->works, w, link);
     TAILQ_INSERT_TAIL(&s->works, w, link);
     loop_defer(s->envd->loop, &s->pump);
@@ -421,6 +408,7 @@ init_submit(struct init_service *s, struct init_waiter *waiter,
         w = work_new(s, r);
     } else {
         s->stats.shared++;
+        waiter->joined = true;
         if (!w->decided && r->timestamp_ns > w->request->timestamp_ns) {
             w->request->timestamp_ns = r->timestamp_ns;
             w->request->received_ns = r->received_ns;
@@ -441,14 +429,25 @@ init_leave(struct init_waiter *waiter)
         return;
     waiter->work = NULL;
     TAILQ_REMOVE(&w->waiters, waiter, link);
-    if (!TAILQ_EMPTY(&w->waiters))
-        return;
     /* What is asked or done goes on; what has not begun need not. */
-    if (w->state == INIT_NEW ||
-        (w->state == INIT_WAITING && w->service->running != NULL)) {
+    if (w->state == INIT_NEW && TAILQ_EMPTY(&w->waiters)) {
         w->service->stats.dropped++;
-        work_free(w);
+        init_work_free(w);
+    } else {
+        (void)work_drop(w);
     }
+}
+
+void
+init_half_close(struct init_waiter *waiter)
+{
+    struct init_work *w = waiter->work;
+
+    if (w == NULL)
+        return;
+    waiter->silent = true;
+    work_tell_silent(w);
+    (void)work_drop(w);
 }
 
 struct init_service *
@@ -462,50 +461,4 @@ init_service_new(struct envd *e, const struct init_ops *ops)
     TAILQ_INIT(&s->works);
     LIST_INIT(&s->events);
     return s;
-}
-
-void
-init_service_close(struct init_service *s)
-{
-    struct init_work *w;
-
-    if (s == NULL)
-        return;
-    s->closing = true;
-    TAILQ_FOREACH (w, &s->works, link) {
-        loop_timer_cancel(&w->retry);
-        if (w->asked)
-            s->ops->ask_cancel(w);
-        w->asked = false;
-        if (w->identity.waiting)
-            mmds_lookup_cancel(s->envd->mmds, &w->identity);
-    }
-}
-
-void
-init_service_free(struct init_service *s)
-{
-    struct init_work *w;
-
-    if (s == NULL)
-        return;
-    s->closing = true;
-    loop_defer_cancel(s->envd->loop, &s->pump);
-    while ((w = TAILQ_FIRST(&s->works)) != NULL)
-        work_free(w);
-    init_hyperloop_free(s);
-    free(s->lifecycle);
-    free(s);
-}
-
-void
-init_get_stats(const struct init_service *s, struct init_stats *ret)
-{
-    *ret = s->stats;
-}
-
-bool
-init_was_done(const struct init_service *s)
-{
-    return s != NULL && s->initialised;
 }

@@ -33,11 +33,12 @@ run_reseed(struct job *job)
     const struct init_work *w = container_of(resume, struct init_work, resume);
     const char *lifecycle = w->request->message->lifecycle_id;
     char seed[160];
+    size_t most = sizeof(seed) - 1;
     int len = snprintf(seed, sizeof(seed), "%" PRId64 " %" PRId64 " %s",
                        w->request->timestamp_ns, init_now_ns(), lifecycle);
 
     resume->reseed_error =
-        entropy_reseed(seed, MIN((size_t)MAX(len, 0), sizeof(seed) - 1));
+        entropy_reseed(seed, len < 0 ? 0 : MIN((size_t)len, most));
     resume->generation_error =
         generation_bump(RUN_DIR, lifecycle, &resume->generation);
 }
@@ -92,6 +93,8 @@ init_step_resume(struct init_work *w)
     w->resume.job.run = run_reseed;
     w->resume.job.done = on_reseeded;
     w->resume.job.urgent = true;
+    w->resume.job.writes = true;
+    w->resume.job.path = RUN_DIR;
     if (worker_submit(s->envd->workers, &w->resume.job) == 0)
         return false;
     w->resume.reseed_error = w->resume.generation_error = -EAGAIN;

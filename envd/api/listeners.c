@@ -125,6 +125,7 @@ open_unix(struct listeners *l)
         return 0;
     r = listen_here(l->envd, listen_unix_open(path), listen_admits_unix,
                     STORED_UNIX);
+    l->unix_path = r == 0;
     if (r < 0)
         (void)fprintf(stderr, "server stopped: listen unix %s: %s\n", path,
                       r == -EPERM ? "others can write to its directory"
@@ -142,6 +143,7 @@ open_vsock(struct listeners *l)
         return 0;
     r = listen_here(l->envd, listen_vsock_open(l->vsock_port),
                     listen_admits_vsock, STORED_VSOCK);
+    l->vsock = r == 0;
     if (r == 0)
         return 0;
     /* A device that the machine happens to have is not worth more. */

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "connect/json_read.h"
 #include "envd.h"
+#include "guest/fsfreeze.h"
 #include "guest/log_export.h"
 #include "guest/mmds.h"
 #include "guest/route_heal.h"
@@ -50,7 +51,10 @@ api_mmds_init(struct envd *e)
         .workers = e->workers,
         .heal = route_heal,
     };
-    int r = run_files_init(RUN_DIR, !e->options.not_firecracker);
+    /* While the disk is frozen they are there, and may be on it. */
+    int r = fsfreeze_frozen(e->fsfreeze)
+                ? 0
+                : run_files_init(RUN_DIR, !e->options.not_firecracker);
 
     if (e->options.not_firecracker)
         return 0;

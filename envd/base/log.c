@@ -23,8 +23,7 @@ static struct {
     void *tee_ctx;
     uint64_t operations;
     uint64_t dropped;
-    bool on_disk; /* a regular file, which is always said to be writable */
-    bool held;
+    bool held;          /* no disk is to be waited for */
     struct buf waiting; /* meanwhile */
 } sink = {.fd = -1, .least = LOG_LEVEL_DEBUG};
 
@@ -38,11 +37,8 @@ static const char *const level_names[] = {
 void
 log_open(int fd, enum log_level least)
 {
-    struct stat info;
-
     sink.fd = fd;
     sink.least = least;
-    sink.on_disk = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 void
@@ -201,6 +197,15 @@ log_timestamp(struct log_line *line)
                 now.tv_nsec); /* all nine digits, and so without its Z */
 }
 
+/* Whether it is a regular file, which is always said to be writable. */
+static bool
+is_on_disk(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 /* One write, only when it cannot block: a stuck reader must not stop us. */
 static bool
 log_write(int fd, const void *line, size_t len)
@@ -208,6 +213,8 @@ log_write(int fd, const void *line, size_t len)
     struct pollfd p = {.fd = fd, .events = POLLOUT};
     const uint8_t *data = line;
 
+    if (sink.held && is_on_disk(fd))
+        return false;
     while (len > 0) {
         ssize_t n;
 
@@ -249,9 +256,9 @@ log_note(struct log_quota *q, const char *format, ...)
 static void
 log_deliver(const struct buf *text)
 {
-    if (sink.held && text->len > LIMIT_LOG_QUEUE_BYTES - sink.waiting.len)
-        sink.dropped++;
-    else if (sink.held)
+    bool waits = sink.held && is_on_disk(sink.fd);
+
+    if (waits && text->len <= LIMIT_LOG_QUEUE_BYTES - sink.waiting.len)
         buf_append(&sink.waiting, buf_data(text), text->len);
     else if (sink.fd >= 0 && !log_write(sink.fd, buf_data(text), text->len))
         sink.dropped++;
@@ -262,7 +269,7 @@ log_deliver(const struct buf *text)
 void
 log_hold(bool hold)
 {
-    sink.held = hold && sink.on_disk;
+    sink.held = hold;
     if (sink.held || sink.waiting.len == 0)
         return;
     if (!log_write(sink.fd, buf_data(&sink.waiting), sink.waiting.len))

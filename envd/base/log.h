@@ -39,7 +39,8 @@ void log_open(int fd, enum log_level least);
 
 /*
  * Hold lines back, up to LIMIT_LOG_QUEUE_BYTES, where writing one could wait
- * for a disk: while that is frozen.  Letting go writes them.  Context: loop.
+ * for a disk: while that is frozen.  Letting go writes them.  Notes for stderr
+ * are dropped instead, if that is a file.  Context: loop.
  */
 void log_hold(bool hold);
 

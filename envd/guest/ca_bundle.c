@@ -217,13 +217,14 @@ tidy_start(struct ca_bundle *c)
 
     of->bundle = c;
     c->untidy = false;
-    t->job = (struct job){.run = tidy_run, .done = tidy_done};
+    t->job = (struct job){.run = tidy_run, .done = tidy_done, .writes = true};
     t->bundle = xstrdup(c->path);
     t->copy = xstrdup(c->copy);
     t->pem = str_dup((struct str){c->pem, c->pem_len});
     t->pem_len = c->pem_len;
     t->first = !c->copied;
     t->job.path = t->bundle;
+    t->job.other = t->copy;
     if (t->pem == NULL || !tidy_copy_blocks(t, c) ||
         worker_submit(c->pool, &t->job) < 0) {
         tidy_free(t);
@@ -355,7 +356,8 @@ install_new(struct ca_bundle *c, struct str text)
 
     STAILQ_INIT(&i->waiters);
     i->bundle = c;
-    i->job = (struct job){.run = install_run, .done = install_done};
+    i->job =
+        (struct job){.run = install_run, .done = install_done, .writes = true};
     i->path = xstrdup(c->path);
     i->job.path = i->path;
     i->len = text.len + 1;

@@ -183,7 +183,8 @@ ca_store_tidy(struct ca_tidy *t)
         return;
     if (job_cancelled(&t->job))
         t->copy_error = -ECANCELED;
-    else if (r < 0 || len != t->pem_len || memcmp(copy, t->pem, len) != 0)
+    else if (copy == NULL || len != t->pem_len ||
+             memcmp(copy, t->pem, len) != 0)
         t->copy_error = file_at_replace(place.dir_fd, place.name, NULL, t->pem,
                                         t->pem_len, true);
     fd_close(&place.dir_fd);

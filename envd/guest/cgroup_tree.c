@@ -142,42 +142,81 @@ is_directory(int dir_fd, const struct dirent *entry)
            S_ISDIR(st.st_mode);
 }
 
-/* Take names until the end, sorting now and then.  Returns 0 or -errno. */
+/* Room for one more; what is too much is sorted out.  Returns 0 or -ENOMEM. */
+static int
+names_make_room(struct cgroup_names *n, size_t *room)
+{
+    const size_t most = (size_t)LIMIT_FREEZE_TREE * 2;
+    size_t more = *room == 0 ? 32 : *room * 2;
+    char **names;
+
+    if (n->count < *room)
+        return 0;
+    if (*room >= most) {
+        names_sort(n, LIMIT_FREEZE_TREE);
+        return 0;
+    }
+    names = reallocarray(n->names, more, sizeof(*names));
+    if (names == NULL)
+        return -ENOMEM;
+    n->names = names;
+    *room = more;
+    return 0;
+}
+
+/* Take names until the end.  Returns 0 or -errno. */
 static int
 names_take(DIR *dir, struct cgroup_names *n)
 {
-    const size_t room = (size_t)LIMIT_FREEZE_TREE * 2;
     const struct dirent *entry;
+    size_t room = 0;
 
-    n->names = calloc(room, sizeof(*n->names));
-    if (n->names == NULL)
-        return -ENOMEM;
     errno = 0;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this call's own
     while ((entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] == '.' || !is_directory(dirfd(dir), entry))
             continue;
+        if (names_make_room(n, &room) < 0)
+            return -ENOMEM;
         n->names[n->count] = strdup(entry->d_name);
         if (n->names[n->count] == NULL)
             return -ENOMEM;
-        if (++n->count == room)
-            names_sort(n, LIMIT_FREEZE_TREE);
+        n->count++;
         errno = 0;
     }
+    if (errno != 0)
+        return -errno;
     names_sort(n, LIMIT_FREEZE_TREE);
-    return -errno;
+    return 0;
+}
+
+/*
+ * Whether nothing is below it: the kernel counts directories in the number of
+ * links, and that spares reading all the files of most cgroups.
+ */
+static bool
+is_leaf(const struct cgroup_tree *t, const char *path)
+{
+    struct stat st;
+
+    return fstatat(t->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(st.st_mode) && st.st_nlink == 2;
 }
 
 static int
 kernel_list(const struct cgroup_tree *t, const char *path,
             struct cgroup_names *ret)
 {
-    int fd = openat(t->root_fd, *path != '\0' ? path : ".",
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir;
+    int fd;
     int r;
 
     *ret = (struct cgroup_names){0};
+    if (*path != '\0' && is_leaf(t, path))
+        return 0;
+    fd = openat(t->root_fd, *path != '\0' ? path : ".",
+                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         r = -errno;
         fd_close(&fd);

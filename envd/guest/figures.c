@@ -41,15 +41,15 @@ take_number(const char **at, uint64_t *ret)
     return str_to_u64(digits, UINT64_MAX, ret) == 0;
 }
 
-/* The number behind a word at the beginning of a line. */
+/* The number behind a word, and its blank, at the beginning of a line. */
 static bool
 find_number(const char *text, const char *word, uint64_t *ret)
 {
     size_t len = strlen(word);
 
     for (const char *at = text; at != NULL;) {
-        if (strncmp(at, word, len) == 0 && at[len] == ' ') {
-            at += len + 1;
+        if (strncmp(at, word, len) == 0) {
+            at += len;
             return take_number(&at, ret);
         }
         at = strchr(at, '\n');
@@ -186,11 +186,11 @@ figures_read_cgroup(int dir_fd, struct cgroup_figures *ret)
     if (dir_fd < 0)
         return;
     ret->cpu_known = read_file(dir_fd, "cpu.stat", text) == 0 &&
-                     find_number(text, "user_usec", &ret->cpu_user_us) &&
-                     find_number(text, "system_usec", &ret->cpu_system_us);
+                     find_number(text, "user_usec ", &ret->cpu_user_us) &&
+                     find_number(text, "system_usec ", &ret->cpu_system_us);
     ret->memory_known =
         read_number(dir_fd, "memory.current", &ret->memory_bytes) &&
         read_file(dir_fd, "memory.events", text) == 0 &&
-        find_number(text, "oom_kill", &ret->oom_kills);
+        find_number(text, "oom_kill ", &ret->oom_kills);
     ret->pids_known = read_number(dir_fd, "pids.current", &ret->pids);
 }

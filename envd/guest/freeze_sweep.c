@@ -114,7 +114,9 @@ freeze_run_done(struct freeze_run *run)
 int64_t
 freeze_wait_clamped(int64_t max_wait_ms)
 {
-    return MIN(MAX(max_wait_ms, (int64_t)0), (int64_t)LIMIT_FREEZE_WAIT_MS);
+    int64_t wait_ms = MIN(max_wait_ms, (int64_t)LIMIT_FREEZE_WAIT_MS);
+
+    return MAX(wait_ms, (int64_t)0);
 }
 
 uint32_t

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
+#include "guest/run_files.h"
 #include "limits.h"
 #include "loop/loop.h"
 #include "loop/worker.h"
@@ -50,6 +51,7 @@ struct fsfreeze {
     struct loop_deferred next; /* begin what waits */
     struct loop_timer watchdog;
     bool watchdog_due;
+    bool held;
     bool frozen;
     int64_t frozen_since_ms;
     struct fsfreeze_stats stats;
@@ -208,6 +210,7 @@ log_outcome(const struct fsfreeze *f)
 static void
 hold(struct fsfreeze *f, bool held)
 {
+    f->held = held;
     log_hold(held);
     worker_hold_writes(f->workers, held);
 }
@@ -350,7 +353,7 @@ fsfreeze_new(struct loop *l, struct worker_pool *workers,
     if (f->o.mount == NULL)
         f->o.mount = "/";
     if (f->o.run_dir == NULL)
-        f->o.run_dir = "/run/e2b";
+        f->o.run_dir = RUN_DIR;
     if (f->o.watchdog_ms == 0)
         f->o.watchdog_ms = LIMIT_FSFREEZE_WATCHDOG_MS;
     if (f->o.ops == NULL)
@@ -377,7 +380,6 @@ fsfreeze_free(struct fsfreeze *f)
     }
     loop_defer_cancel(f->loop, &f->next);
     loop_timer_cancel(&f->watchdog);
-    log_hold(false);
     if (f->running) { /* its thread hangs in the kernel */
         left_behind = f;
         (void)left_behind;
@@ -436,7 +438,7 @@ fsfreeze_drop(struct fsfreeze *f, struct fsfreeze_request *r)
 bool
 fsfreeze_frozen(const struct fsfreeze *f)
 {
-    return f->frozen || (f->running && f->task == TASK_FREEZE);
+    return f->held;
 }
 
 void

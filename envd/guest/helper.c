@@ -19,8 +19,9 @@
 
 #define READ_BYTES 4096
 
+/* Without /usr/local, which images have that all may write. */
 static const char *const environment[] = {
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL=C",
     NULL,
 };

@@ -143,10 +143,10 @@ round_list(struct job *job)
     char *names[LIMIT_HOOKS];
     unsigned int count = 0;
     const struct dirent *entry;
-    DIR *dir;
+    DIR *dir = NULL;
 
     r->list_error = event_open(r->dir, &dir);
-    if (r->list_error < 0)
+    if (dir == NULL)
         return;
     while ((entry = readdir(dir)) != NULL)
         if (is_program_name(entry->d_name))

@@ -197,7 +197,8 @@ hosts_set_event_address(struct hosts *h, const char *addr, hosts_cb cb,
     if (h->waiting_count == LIMIT_HOSTS_CHANGES)
         return -EAGAIN;
     c = xcalloc(1, sizeof(*c));
-    c->job = (struct job){.run = change_run, .done = change_done};
+    c->job =
+        (struct job){.run = change_run, .done = change_done, .writes = true};
     c->hosts = h;
     c->cb = cb;
     c->ctx = ctx;

@@ -307,7 +307,7 @@ http_client_done(struct http_client *c)
 void
 http_client_target(struct http_client *c, const struct http_target *target)
 {
-    if (memcmp(&c->target, target, sizeof(*target)) == 0)
+    if (strcmp(c->target.host, target->host) == 0) /* address and port */
         return;
     c->target = *target;
     if (c->busy)

@@ -47,6 +47,7 @@ open_parent(const char *path, const char **ret_name)
 {
     SCOPE(fd_close) int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+    *ret_name = "";
     if (dir < 0)
         return -errno;
     if (*path != '/')
@@ -101,7 +102,7 @@ remove_stale(int dir_fd, const char *name, const union address *a)
 int
 listen_unix_open(const char *path)
 {
-    const char *name = NULL;
+    const char *name = "";
     SCOPE(fd_close) int dir = open_parent(path, &name);
     SCOPE(fd_close) int fd = -1;
     union address a = {.path = {.sun_family = AF_UNIX}};

@@ -115,7 +115,8 @@ files_write(struct mmds *m)
     if (m->files_busy)
         return;
     f = xcalloc(1, sizeof(*f));
-    f->job = (struct job){.run = files_run, .done = files_done, .quick = true};
+    f->job = (struct job){
+        .run = files_run, .done = files_done, .quick = true, .writes = true};
     f->m = m;
     f->dir = f->job.path = m->config.run_dir;
     if (m->text != NULL) {
@@ -394,6 +395,7 @@ on_polled(struct mmds_lookup *l, const struct mmds_document *d,
           const char *error)
 {
     struct poller *p = container_of(l, struct poller, lookup);
+    struct mmds *m = container_of(p, struct mmds, poll);
 
     /* One that can be applied has ended it. */
     if (!p->on)
@@ -403,6 +405,7 @@ on_polled(struct mmds_lookup *l, const struct mmds_document *d,
         return;
     }
     p->on = false;
+    m->stats.gave_up++;
     log_note(NULL,
              "<4>gave up polling for mmds opts: nothing within %lld ms (last "
              "error: %s)",

@@ -133,6 +133,7 @@ struct mmds_stats {
     uint64_t lookups;
     uint64_t failures; /* of those */
     uint64_t polls;    /* lookups that the poller has made */
+    uint64_t gave_up;  /* times that it has */
     uint64_t heals;    /* routes mended */
     uint64_t heals_failed;
 };

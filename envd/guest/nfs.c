@@ -46,7 +46,7 @@ nfs_is_target(const char *target)
 }
 
 int
-nfs_mount_data(const char *target, char data[NFS_DATA_BYTES])
+nfs_mount_data(const char *target, bool locks, char data[NFS_DATA_BYTES])
 {
     struct str host = host_of(target);
     unsigned char bytes[sizeof(struct in6_addr)];
@@ -66,19 +66,18 @@ nfs_mount_data(const char *target, char data[NFS_DATA_BYTES])
     (void)snprintf(data, NFS_DATA_BYTES,
                    "hard,rsize=1048576,wsize=1048576,mountproto=tcp%s,"
                    "mountport=2049,proto=tcp%s,port=2049,vers=3,noacl,noac,"
-                   "lookupcache=none,addr=%s,mountaddr=%s",
-                   six, six, addr, addr);
+                   "lookupcache=none,addr=%s,mountaddr=%s%s",
+                   six, six, addr, addr, locks ? "" : ",nolock");
     return 0;
 }
 
-/* As the system's own start-statd looks for it. */
-static bool
-statd_runs(const char *path)
+bool
+nfs_statd_runs(const char *statd_pid)
 {
     SCOPE(scope_free) char *text = NULL;
     long pid;
 
-    if (fd_read_file(path, PID_BYTES, &text, NULL) < 0)
+    if (fd_read_file(statd_pid, PID_BYTES, &text, NULL) < 0)
         return false;
     pid = strtol(text, NULL, 10);
     return pid > 1 && pid <= INT_MAX && kill((pid_t)pid, 0) == 0;
@@ -109,6 +108,7 @@ nfs_needs_helper(const char *target, const char *statd_pid, const char *helper,
 {
     char data[NFS_DATA_BYTES];
 
-    return (nfs_mount_data(target, data) < 0 || !statd_runs(statd_pid)) &&
+    return (nfs_mount_data(target, true, data) < 0 ||
+            !nfs_statd_runs(statd_pid)) &&
            helper_find(helper, ret);
 }

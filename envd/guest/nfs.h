@@ -25,16 +25,30 @@ bool nfs_is_target(const char *target);
 
 /*
  * The same options for mount(2), where `sync` is MS_SYNCHRONOUS and nothing is
- * resolved.  Returns 0, or -EINVAL when the host is no address.  Context: any.
+ * resolved.
+ *
+ * locks  whether the server keeps them, for which rpc.statd has to run (the
+ *        kernel mounts nothing otherwise); they are the guest's own if not
+ *
+ * Returns 0, or -EINVAL when the host is no address.  Context: any.
  * Rule: nfs(5), the kernel's fs/nfs/fs_context.c.
  */
-int nfs_mount_data(const char *target, char data[NFS_DATA_BYTES]);
+int nfs_mount_data(const char *target, bool locks, char data[NFS_DATA_BYTES]);
+
+/*
+ * Whether rpc.statd runs, as the system's own start-statd looks for it.
+ *
+ * statd_pid  the file in which it leaves its number
+ *
+ * Context: worker.
+ */
+bool nfs_statd_runs(const char *statd_pid);
 
 /*
  * Whether the helper is to mount: a name is to be resolved, or rpc.statd does
  * not run, without which there are no locks.
  *
- * statd_pid  the file in which rpc.statd leaves its number
+ * statd_pid  as for nfs_statd_runs()
  * ret        the helper's path without links; only root can have put it there
  *
  * Returns false also when there is no such helper.  Context: worker.

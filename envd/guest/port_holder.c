@@ -20,7 +20,7 @@
 
 /* Whether it is in these messages.  ret_end  set at the end of the answer */
 static bool
-look(const struct nlmsghdr *h, size_t len, uint16_t port,
+look(struct nlmsghdr *h, size_t len, uint16_t port,
      struct port_holder *ret, bool *ret_end)
 {
     bool found = false;

@@ -91,7 +91,7 @@ describe(const struct search *s, pid_t pid, struct port_owner *ret)
     size_t len;
 
     ret->pid = pid;
-    len = read_of(s, pid, "comm", ret->name, sizeof(ret->name));
+    (void)read_of(s, pid, "comm", ret->name, sizeof(ret->name));
     ret->name[strcspn(ret->name, "\n")] = '\0';
     len = read_of(s, pid, "cmdline", text, sizeof(text));
     while (len > 0 && text[len - 1] == '\0')

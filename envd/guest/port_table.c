@@ -158,6 +158,7 @@ drop_port(struct port_table *t, struct port *p)
     for (size_t i = 0; i < p->count; i++)
         forget_owner(&p->listeners[i]);
     LIST_REMOVE(p, link);
+    t->listeners -= p->count;
     t->count--;
     t->version++;
     free(p->listeners);
@@ -198,7 +199,8 @@ add_listener(struct port_table *t, struct port *p,
 {
     struct port_listener *grown;
 
-    if (p->count >= LIMIT_PORT_ADDRESSES) {
+    if (p->count >= LIMIT_PORT_ADDRESSES ||
+        t->listeners >= LIMIT_PORT_LISTENERS) {
         t->truncated = true;
         return NULL;
     }
@@ -207,6 +209,7 @@ add_listener(struct port_table *t, struct port *p,
         return NULL;
     p->listeners = grown;
     grown += p->count++;
+    t->listeners++;
     *grown = (struct port_listener){
         .inode = l->inode,
         .uid = l->uid,
@@ -271,6 +274,7 @@ end_port(struct port_table *t, struct port *p, struct port_changes *ret)
                 replace_socket(t, p, l);
         } else if (++l->misses >= MISSES_GONE) {
             forget_owner(l);
+            t->listeners--;
             port_touch(t, p);
             continue;
         } else {

@@ -64,9 +64,10 @@ struct port {
 struct port_table {
     LIST_HEAD(, port) buckets[PORT_BUCKETS];
     size_t count;
+    size_t listeners;      /* of all ports */
     uint64_t version;      /* counts changes that clients can see */
     uint64_t dump_version; /* when the dump began */
-    bool truncated;        /* there are more than LIMIT_PORTS */
+    bool truncated;        /* there are more than are kept */
     /* A port is about to be freed. */
     void (*on_drop)(void *ctx, struct port *p);
     void *ctx;

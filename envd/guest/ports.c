@@ -1,10 +1,10 @@
 /*
  * Looking at the kernel's listening sockets, and what follows from it.
  *
- * A look costs some microseconds, so it may be frequent where something is to
- * be expected: soon after a command was started, four times a second while
- * commands run or ports have changed lately, once a second otherwise.  Where
- * nothing is forwarded and nobody follows, nothing is looked at.
+ * A look costs some tens of microseconds, so it may be frequent where something
+ * is to be expected: soon after a command was started, four times a second
+ * while commands run or ports have changed lately, once a second otherwise.
+ * Where nothing is forwarded and nobody follows, nothing is looked at.
  */
 #include "guest/ports.h"
 
@@ -29,8 +29,8 @@
 #define LATELY_MS  10000
 
 /* A port that could not be listened on is tried again after so long. */
-#define RETRY_MIN_MS 250
-#define RETRY_MAX_MS 30000
+#define RETRY_MIN_MS ((int64_t)250)
+#define RETRY_MAX_MS 5000
 
 static bool
 is_wanted(const struct ports *p)
@@ -58,15 +58,13 @@ on_drop(void *ctx, struct port *port)
 }
 
 static void
-note_failure(struct ports *p, struct port *port, int err)
+note_failure(struct port *port, int err)
 {
     struct log_line line;
+    int64_t pause;
 
-    port->retry_ms =
-        loop_now_ms() +
-        MIN((int64_t)RETRY_MIN_MS << MIN(port->failures, 8U), RETRY_MAX_MS);
-    if (err == EADDRNOTAVAIL)
-        (void)forward_address_check(&p->address);
+    pause = RETRY_MIN_MS << MIN(port->failures, 8U);
+    port->retry_ms = loop_now_ms() + MIN(pause, (int64_t)RETRY_MAX_MS);
     if (port->failures++ > 0 || err == EADDRNOTAVAIL)
         return;
     if (log_begin(&line, LOG_LEVEL_DEBUG, "ports")) {
@@ -87,7 +85,7 @@ open_forward(struct ports *p, struct port *port, const uint8_t target[16])
     r = forward_open(p->forwarder, p->address.address, port->number, target,
                      &port->forward);
     if (r < 0) {
-        note_failure(p, port, -r);
+        note_failure(port, -r);
         return;
     }
     p->forwarded++;
@@ -239,25 +237,10 @@ ports_look_soon(struct ports *p, int64_t ms)
 }
 
 void
-ports_look_anew(struct ports *p)
-{
-    (void)forward_address_check(&p->address);
-    if (is_wanted(p))
-        ports_look_soon(p, 0);
-}
-
-void
 ports_stir(struct ports *p)
 {
     if (is_wanted(p))
         ports_look_soon(p, SOON_MS);
-}
-
-void
-ports_resumed(struct ports *p)
-{
-    forwarder_abort(p->forwarder);
-    ports_look_anew(p);
 }
 
 /* Not from inside: the listener that noticed it must live on. */
@@ -267,12 +250,12 @@ on_failed(void *ctx)
     ports_stir(ctx);
 }
 
+/* They listen where we were; what is to be forwarded is found anew. */
 static void
 on_address(struct forward_address *a)
 {
     struct ports *p = container_of(a, struct ports, address);
 
-    /* They listen where we were; what is to be forwarded is found anew. */
     for (struct port *port = port_table_first(&p->table); port != NULL;
          port = port_table_next(&p->table, port)) {
         port->retry_ms = 0;
@@ -283,6 +266,22 @@ on_address(struct forward_address *a)
         port_touch(&p->table, port);
     }
     ports_look_soon(p, 0);
+}
+
+void
+ports_look_anew(struct ports *p)
+{
+    if (forward_address_check(&p->address))
+        on_address(&p->address);
+    else if (is_wanted(p))
+        ports_look_soon(p, 0);
+}
+
+void
+ports_resumed(struct ports *p)
+{
+    forwarder_abort(p->forwarder);
+    ports_look_anew(p);
 }
 
 /* ---- the whole ----------------------------------------------------------- */

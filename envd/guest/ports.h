@@ -46,7 +46,8 @@ struct ports *ports_new(struct loop *loop, const struct ports_options *o);
 /* All followers and questions must have been taken away. */
 void ports_free(struct ports *p);
 
-/* Look at once: after a POST /init, say.  Cheap, but not free: some 20 us. */
+/* Look at once: after a POST /init, say.  Cheap, but not free: some tens of us.
+ */
 void ports_look_anew(struct ports *p);
 
 /* A command was started: look soon, and often for a while. */

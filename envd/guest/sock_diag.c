@@ -27,7 +27,7 @@
 
 #define RECEIVES_PER_TURN 8
 #define RECEIVE_BYTES     ((size_t)16 * 1024)
-#define AGAINS_MAX        2 /* dumps of one family that were not consistent */
+#define AGAINS_MAX        2 /* more dumps of one family that were not consistent */
 
 static const uint8_t families[] = {AF_INET, AF_INET6};
 
@@ -115,18 +115,28 @@ read_error(const uint8_t *data, size_t len)
     return error;
 }
 
+/* Whether a message ends the dump; *ret_err is then 0 or -errno. */
+static bool
+is_end(const struct nlmsghdr *head, const uint8_t *body, int *ret_err)
+{
+    if (head->nlmsg_type != NLMSG_ERROR && head->nlmsg_type != NLMSG_DONE)
+        return false;
+    *ret_err = MIN(read_error(body, head->nlmsg_len - NLMSG_HDRLEN), 0);
+    return true;
+}
+
 enum sock_diag_result
 sock_diag_parse(const uint8_t *data, size_t len, uint32_t sequence,
                 void (*on_listener)(void *ctx, const struct sock_listener *l),
                 void *ctx, int *ret_err)
 {
     bool again = false;
+    struct nlmsghdr head;
+    size_t step;
 
-    while (len > 0) {
-        struct sock_listener l;
-        struct nlmsghdr head;
+    for (; len > 0; data += step, len -= step) {
         const uint8_t *body = data + NLMSG_HDRLEN;
-        size_t step;
+        struct sock_listener l;
 
         *ret_err = -EBADMSG;
         if (len < sizeof(head))
@@ -134,24 +144,18 @@ sock_diag_parse(const uint8_t *data, size_t len, uint32_t sequence,
         memcpy(&head, data, sizeof(head));
         if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > len)
             return SOCK_DIAG_ERROR;
-        if (head.nlmsg_seq == sequence) {
-            again = again || (head.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-            if (head.nlmsg_type == NLMSG_ERROR ||
-                head.nlmsg_type == NLMSG_DONE) {
-                *ret_err = read_error(body, head.nlmsg_len - NLMSG_HDRLEN);
-                if (*ret_err < 0)
-                    return SOCK_DIAG_ERROR;
-                return again ? SOCK_DIAG_AGAIN : SOCK_DIAG_DONE;
-            }
-            if (head.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-                read_socket(body, head.nlmsg_len - NLMSG_HDRLEN, &l))
-                on_listener(ctx, &l);
+        step = MIN((size_t)NLMSG_ALIGN(head.nlmsg_len), len);
+        if (head.nlmsg_seq != sequence)
+            continue;
+        again = again || (head.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        if (is_end(&head, body, ret_err)) {
+            if (*ret_err < 0)
+                return SOCK_DIAG_ERROR;
+            return again ? SOCK_DIAG_AGAIN : SOCK_DIAG_DONE;
         }
-        step = NLMSG_ALIGN(head.nlmsg_len);
-        if (step >= len)
-            break;
-        data += step;
-        len -= step;
+        if (head.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+            read_socket(body, head.nlmsg_len - NLMSG_HDRLEN, &l))
+            on_listener(ctx, &l);
     }
     return SOCK_DIAG_MORE;
 }

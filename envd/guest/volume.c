@@ -17,6 +17,9 @@
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS  1000
 
+/* As mount(8) passes them on. */
+static const char helper_options[] = "rw," NFS_OPTIONS;
+
 static void volume_enter(struct volume *v, enum volume_phase phase);
 
 /* ---- words --------------------------------------------------------------- */
@@ -165,8 +168,8 @@ on_helper_end(struct helper *h, const struct helper_exit *end)
 static int
 start_helper(struct volume *v)
 {
-    const char *const argv[] = {v->program, v->target,         v->point, "-v",
-                                "-o",       "rw," NFS_OPTIONS, NULL};
+    const char *const argv[] = {v->program, v->target,      v->point, "-v",
+                                "-o",       helper_options, NULL};
 
     return helper_start(&v->helper, v->env->loop, v->env->spawner, argv,
                         v->until_ms - loop_now_ms(), on_helper_end);
@@ -177,19 +180,17 @@ start_helper(struct volume *v)
 static int64_t
 phase_ms(const struct volume *v)
 {
-    switch (v->phase) {
-    case VOLUME_LOOK:
-        return VOLUMES_LOOK_MS;
-    case VOLUME_UMOUNT:
+    static const int64_t times[] = {
+        [VOLUME_LOOK] = VOLUMES_LOOK_MS,
+        [VOLUME_DETACH] = VOLUMES_DETACH_MS,
+        [VOLUME_MKDIR] = VOLUMES_MKDIR_MS,
+    };
+
+    if (v->phase == VOLUME_UMOUNT)
         return v->env->umount_ms;
-    case VOLUME_DETACH:
-        return VOLUMES_DETACH_MS;
-    case VOLUME_MKDIR:
-        return VOLUMES_MKDIR_MS;
-    case VOLUME_MOUNT:
-        break;
-    }
-    return MAX(v->until_ms - loop_now_ms(), (int64_t)0);
+    if (v->phase == VOLUME_MOUNT)
+        return MAX(v->until_ms - loop_now_ms(), (int64_t)0);
+    return times[v->phase];
 }
 
 static void

@@ -103,11 +103,11 @@ run_mount(struct volume_job *j)
     SCOPE(fd_close) int fd = -1;
     struct trusted_place place;
     char data[NFS_DATA_BYTES];
-    int r = nfs_mount_data(j->target, data);
+    int r = nfs_mount_data(j->target, nfs_statd_runs(j->statd_pid), data);
 
     if (r == 0)
         r = trusted_find(j->path, TRUSTED_LINKS, &place);
-    if (r < 0)
+    if (r != 0)
         return r;
     fd = openat(place.dir_fd, place.name,
                 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -173,6 +173,7 @@ volume_job_submit(struct volume *v, void (*done)(struct job *job))
         (struct job){.run = volume_job_run, .done = done, .privileged = true};
     /* These set those free that wait for a server which is gone. */
     j->job.urgent = v->phase == VOLUME_UMOUNT || v->phase == VOLUME_DETACH;
+    j->job.writes = v->phase == VOLUME_MKDIR;
     r = worker_submit(v->env->pool, &j->job);
     if (r < 0)
         volume_job_free(j);

@@ -16,7 +16,7 @@ struct volume_job {
     char *target;
     char *path;
     char *point;     /* in: where to unmount */
-    char *statd_pid; /* in: VOLUME_MKDIR */
+    char *statd_pid; /* in */
     char *helper;    /* in: NULL when there is none to be used */
 
     /* Out. */

@@ -131,7 +131,8 @@ log_skipped(const char *name, const char *files)
 int
 cgroup_values_write(int dir_fd, const char *name, const struct cgroup_budget *b)
 {
-    char skipped[128] = "";
+    char skipped[128] = ""; /* all of them fit */
+    char *end = skipped;
 
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         const struct value *v = &values[i];
@@ -143,7 +144,7 @@ cgroup_values_write(int dir_fd, const char *name, const struct cgroup_budget *b)
             continue;
         r = cgroup_write(dir_fd, v->file, text);
         if (r == -ENOENT || r == -EACCES || r == -EPERM)
-            (void)strcat(strcat(skipped, *skipped != '\0' ? " " : ""), v->file);
+            end = stpcpy(stpcpy(end, end != skipped ? " " : ""), v->file);
         else if (r < 0)
             return r;
     }

@@ -15,11 +15,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cgroup_file.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/str.h"
-#include "base/cgroup_file.h"
 #include "process/proc.h"
 
 /* Looks at /proc before giving up on a tree that grows while it is stopped. */

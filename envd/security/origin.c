@@ -67,11 +67,11 @@ add_own(struct origin *o, const struct in6_addr *a)
 
 /* The address of the machine itself in a message; false: none. */
 static bool
-read_address(const struct nlmsghdr *h, struct in6_addr *ret)
+read_address(struct nlmsghdr *h, struct in6_addr *ret)
 {
-    const struct ifaddrmsg *m = NLMSG_DATA(h);
+    struct ifaddrmsg *m = NLMSG_DATA(h);
     size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
-    const struct rtattr *a = (const void *)(m + 1);
+    struct rtattr *a = (void *)(m + 1);
     size_t size = m->ifa_family == AF_INET ? 4 : 16;
     bool found = false;
 
@@ -93,9 +93,9 @@ read_address(const struct nlmsghdr *h, struct in6_addr *ret)
 }
 
 bool
-origin_feed(struct origin *o, const void *messages, size_t len)
+origin_feed(struct origin *o, void *messages, size_t len)
 {
-    const struct nlmsghdr *h = messages;
+    struct nlmsghdr *h = messages;
     bool complete = true;
 
     for (; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
@@ -154,11 +154,12 @@ listen_to_kernel(struct origin *o)
         ssize_t n = recvfrom(o->fd, &buf, sizeof(buf), MSG_DONTWAIT,
                              (struct sockaddr *)&from, &from_len);
 
-        if (n < 0 && errno == ENOBUFS)
-            o->stale = true; /* messages were lost */
-        else if (n < 0)
+        bool lost = n < 0 && errno == ENOBUFS;
+
+        if (n < 0 && !lost)
             return;
-        else if (from.nl_pid == 0 && !origin_feed(o, &buf, (size_t)n))
+        /* Messages of others than the kernel are none. */
+        if (lost || (from.nl_pid == 0 && !origin_feed(o, &buf, (size_t)n)))
             o->stale = true;
     }
 }

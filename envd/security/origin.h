@@ -36,7 +36,7 @@ bool origin_is_outside(struct origin *o, int fd);
 /* The parts, for tests. */
 
 /* Take messages of rtnetlink.  False: they are not all, ask again. */
-bool origin_feed(struct origin *o, const void *messages, size_t len);
+bool origin_feed(struct origin *o, void *messages, size_t len);
 
 /*
  * Whether a peer with this address is outside.

@@ -1,6 +1,6 @@
 /*
- * Accept-Encoding and Content-Encoding: nothing is found to be acceptable that
- * was not named.
+ * Accept, Accept-Encoding and Content-Encoding: nothing is found to be
+ * acceptable that was not named.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -20,5 +20,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
            memchr(data, 'z', size) != NULL || memchr(data, 'Z', size) != NULL);
     assert(accepts.best != CODING_NONE || accepts.identity_refused);
     (void)content_coding(header);
+    assert(size == 0 || memchr(data, '/', size) != NULL ||
+           accept_media(header, "text/plain", "0.0.4") < 0);
     return 0;
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +30,7 @@
 #include "base/scope.h"
 #include "loop/loop.h"
 #include "process/cgroup.h"
+#include "process/cgroup_mount.h"
 #include "process/cgroup_oom.h"
 #include "process/cgroup_values.h"
 
@@ -281,6 +286,35 @@ test_pids_current(void **state)
     assert_int_equal(cgroup_pids(-1), 0);
 }
 
+/* ---- mounting ------------------------------------------------------------ */
+
+/* In a mount namespace that only this program is in. */
+static void
+test_mount(void **state)
+{
+    struct statfs fs;
+
+    (void)state;
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        skip();
+    cgroup_mount(at("none"));
+    put("file", "");
+    cgroup_mount(scratch_root);
+    assert_int_equal(statfs(scratch_root, &fs), 0);
+    assert_int_not_equal(fs.f_type, CGROUP2_SUPER_MAGIC);
+    assert_int_equal(unlink(at("file")), 0);
+    cgroup_mount(scratch_root);
+    assert_int_equal(statfs(scratch_root, &fs), 0);
+    if (fs.f_type != CGROUP2_SUPER_MAGIC)
+        skip(); /* the kernel has none */
+    /* Once is enough. */
+    cgroup_mount(scratch_root);
+    assert_int_equal(umount2(scratch_root, 0), 0);
+    assert_int_equal(statfs(scratch_root, &fs), 0);
+    assert_int_not_equal(fs.f_type, CGROUP2_SUPER_MAGIC);
+}
+
 /* ---- kills --------------------------------------------------------------- */
 
 static struct loop *stopped;
@@ -339,7 +373,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_memory),        ROW(test_pids),         ROW(test_values),
         ROW(test_missing_files), ROW(test_failing_file), ROW(test_layout),
-        ROW(test_pids_current),  ROW(test_oom),
+        ROW(test_pids_current),  ROW(test_oom),          ROW(test_mount),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

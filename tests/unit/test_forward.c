@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -553,6 +554,93 @@ test_addresses_that_cannot_be(void **state)
     scene_done(&s);
 }
 
+/* ---- no descriptors ------------------------------------------------------ */
+
+struct famine {
+    struct scene scene;
+    struct loop_timer timer;
+    struct rlimit plenty;
+    bool rested;
+};
+
+/* Leave room for so many descriptors. */
+static void
+leave_descriptors(const struct rlimit *plenty, rlim_t count)
+{
+    struct rlimit few = *plenty;
+    int free_fd = dup(0);
+
+    (void)close(free_fd);
+    few.rlim_cur = (rlim_t)free_fd + count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+/* When it rests there are descriptors again; then all is as it was. */
+static void
+on_watch(struct loop_timer *t)
+{
+    struct famine *f = container_of(t, struct famine, timer);
+    const struct forwarder *forwarder = f->scene.forwarder;
+
+    if (forwarder->resting && !f->rested) {
+        f->rested = true;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &f->plenty), 0);
+    }
+    if (f->rested && !forwarder->resting &&
+        (forwarder->stats.connections > 0 || forwarder->stats.refused > 0))
+        loop_stop(f->scene.loop);
+    else
+        loop_timer_set(t, 1);
+}
+
+static void
+starve(struct famine *f, rlim_t count)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = outside()};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    limit_waiting(fd);
+    scene_init(&f->scene, 16);
+    f->scene.client_fd = fd;
+    a.sin_port = htons(f->scene.port);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &f->plenty), 0);
+    leave_descriptors(&f->plenty, count);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    loop_timer_init(f->scene.loop, &f->timer, on_watch);
+    loop_timer_set(&f->timer, 1);
+    assert_int_equal(loop_run(f->scene.loop), 0);
+}
+
+static void
+test_clients_wait_for_descriptors(void **state)
+{
+    struct famine f = {.scene = {.client = client_says}};
+
+    (void)state;
+    starve(&f, 0);
+    assert_int_equal(forwarder_stats(f.scene.forwarder)->connections, 1);
+    f.scene.program_fd = take(&f.scene);
+    play(&f.scene);
+    fd_close(&f.scene.client_fd);
+    fd_close(&f.scene.program_fd);
+    scene_done(&f.scene);
+}
+
+/* Enough for the client, and none for the way on. */
+static void
+test_half_a_connection_is_a_reset(void **state)
+{
+    struct famine f = {.rested = false};
+
+    (void)state;
+    starve(&f, 1);
+    assert_int_equal(forwarder_stats(f.scene.forwarder)->refused, 1);
+    assert_int_equal(forwarder_stats(f.scene.forwarder)->connections, 0);
+    expect_reset(f.scene.client_fd);
+    fd_close(&f.scene.client_fd);
+    scene_done(&f.scene);
+}
+
 /* ---- rank ---------------------------------------------------------------- */
 
 struct hog {
@@ -616,6 +704,8 @@ main(void)
         cmocka_unit_test(test_abort_resets_both_ends),
         cmocka_unit_test(test_idle_connections_hold_no_pipe),
         cmocka_unit_test(test_addresses_that_cannot_be),
+        cmocka_unit_test(test_clients_wait_for_descriptors),
+        cmocka_unit_test(test_half_a_connection_is_a_reset),
         cmocka_unit_test(test_slack_leaves_turns_to_others),
     };
 

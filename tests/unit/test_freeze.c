@@ -526,6 +526,46 @@ test_sweep_failures(void **state)
     assert_int_equal(freeze(FREEZE_HIERARCHY, 1000, 0)->failed, 0);
 }
 
+/* Sorted, directories only; of too many those that are first. */
+static void
+test_listing(void **state)
+{
+    struct cgroup_names names;
+    char name[32];
+
+    (void)state;
+    for (int i = LIMIT_FREEZE_TREE * 2 + 10; i > 0; i--) {
+        (void)snprintf(name, sizeof(name), "user/n%05d", i);
+        assert_int_equal(mkdir(fake_path(name, ""), 0755), 0);
+        if (i != 100 && i != 1)
+            continue;
+        assert_int_equal(cgroup_tree_kernel.list(&fake.tree, "user", &names),
+                         0);
+        assert_int_equal(names.count, LIMIT_FREEZE_TREE);
+        assert_true(names.cut);
+        for (size_t k = 0; k < names.count; k++) {
+            (void)snprintf(name, sizeof(name), "n%05d", i + (int)k);
+            assert_string_equal(names.names[k], name);
+        }
+        cgroup_names_done(&names);
+    }
+    assert_int_equal(symlink("user", fake_path("ptys", "link")), 0);
+    assert_int_equal(cgroup_tree_kernel.list(&fake.tree, "ptys", &names), 0);
+    assert_int_equal(names.count, 0);
+    cgroup_names_done(&names);
+    for (char one[] = "ptys/0"; one[5] < '3'; one[5]++)
+        fake_make(one);
+    assert_int_equal(cgroup_tree_kernel.list(&fake.tree, "ptys", &names), 0);
+    assert_int_equal(names.count, 3);
+    assert_false(names.cut);
+    cgroup_names_done(&names);
+    assert_int_equal(cgroup_tree_kernel.list(&fake.tree, "none", &names),
+                     -ENOENT);
+    assert_int_equal(
+        cgroup_tree_kernel.list(&fake.tree, "user/cgroup.freeze", &names),
+        -ENOTDIR);
+}
+
 /* ---- the guest's own ----------------------------------------------------- */
 
 static void
@@ -910,6 +950,7 @@ main(void)
         ROW(test_odd_root),
         ROW(test_agent_in_static),
         ROW(test_sweep_failures),
+        ROW(test_listing),
         ROW(test_guest_record),
         ROW(test_legacy_records),
         ROW(test_frozen_meanwhile),

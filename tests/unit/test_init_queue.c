@@ -170,7 +170,7 @@ on_done(struct init_waiter *w, const struct init_result *r)
     struct client *c = container_of(w, struct client, waiter);
 
     assert_int_equal(c->status, -1);
-    assert_non_null(strstr(r->times, "\"total\":"));
+    assert_int_equal(strstr(r->times, "\"total\":") != NULL, r->status != 503);
     c->status = r->status;
     (void)snprintf(c->text, sizeof(c->text), "%s", r->text);
 }
@@ -437,6 +437,41 @@ test_leaving(void **state)
     assert_int_equal(works(), 0);
 }
 
+/* Who only says no more is told at once, but for the one who began. */
+static void
+test_half_closes(void **state)
+{
+    struct client first;
+    struct client joined;
+    struct client queued;
+    struct client late;
+
+    (void)state;
+    t.hold = true;
+    send_request(&first, "{\"defaultUser\":\"a\"}");
+    init_half_close(&first.waiter); /* before it has begun */
+    turn();
+    send_request(&joined, "{\"defaultUser\":\"a\"}");
+    send_request(&queued, "{\"defaultUser\":\"b\"}");
+    turn();
+    init_half_close(&joined.waiter);
+    init_half_close(&queued.waiter);
+    assert_int_equal(joined.status, 503);
+    assert_int_equal(queued.status, 503);
+    assert_int_equal(first.status, -1);
+    assert_int_equal(works(), 1);
+    /* One that is silent before it is known whether it has to wait. */
+    send_request(&late, "{\"defaultUser\":\"c\"}");
+    init_half_close(&late.waiter);
+    assert_int_equal(late.status, -1);
+    turn();
+    assert_int_equal(late.status, 503);
+    assert_int_equal(works(), 1);
+    go_on();
+    assert_int_equal(first.status, 204);
+    expect_log(" slow:a apply:a thaw:a");
+}
+
 /* ---- authorisation ------------------------------------------------------- */
 
 /* The one before has set a token that this one does not know. */
@@ -667,6 +702,7 @@ main(void)
         TEST(test_newer_than_stale),
         TEST(test_aborted_attempts),
         TEST(test_leaving),
+        TEST(test_half_closes),
         TEST(test_looked_at_again),
         TEST(test_asking_holds_nobody_up),
         TEST(test_asked_for_one_that_left),

@@ -14,6 +14,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -439,6 +440,20 @@ test_table_is_bounded(void **state)
     assert_true(t.truncated);
     assert_int_equal(t.count, LIMIT_PORTS);
     assert_int_equal(port_table_find(&t, 1)->count, LIMIT_PORT_ADDRESSES);
+    port_table_begin(&t);
+    for (uint32_t i = 0; i < LIMIT_PORT_LISTENERS; i++) {
+        (void)snprintf(address, sizeof(address), "127.0.2.%u", i % 8);
+        see(&t, address, (uint16_t)(i / 8 + 2), i);
+    }
+    assert_int_equal(t.listeners, LIMIT_PORT_LISTENERS);
+    port_table_end(&t, &c);
+    /* What was missed twice is gone, and its room is there again. */
+    port_table_begin(&t);
+    port_table_end(&t, &c);
+    assert_true(t.listeners > 0 && t.listeners < LIMIT_PORT_LISTENERS);
+    port_table_begin(&t);
+    port_table_end(&t, &c);
+    assert_int_equal(t.listeners, 0);
     port_table_done(&t);
     assert_int_equal(dropped, LIMIT_PORTS);
 }
@@ -564,6 +579,117 @@ test_question(void **state)
     loop_free(l);
 }
 
+/* ---- a resume ------------------------------------------------------------ */
+
+struct resume {
+    struct loop_timer timer;
+    struct loop *loop;
+    struct ports *ports;
+    uint16_t port;
+    int listener;
+    int client;
+    int program;
+};
+
+static bool
+is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
+}
+
+static void
+assert_reset(int fd)
+{
+    char byte;
+
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+}
+
+static int
+connect_to(const char *address, uint16_t port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(inet_pton(AF_INET, address, &a.sin_addr), 1);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    return fd;
+}
+
+/* One step whenever the one before it has come about. */
+static void
+on_step(struct loop_timer *t)
+{
+    struct resume *r = container_of(t, struct resume, timer);
+    const struct port *p = port_table_find(ports_table(r->ports), r->port);
+
+    loop_timer_set(t, 1);
+    if (r->client < 0) {
+        if (p != NULL && port_is_forwarded(p))
+            r->client = connect_to("127.0.0.9", r->port);
+    } else if (r->program < 0) {
+        if (is_readable(r->listener))
+            r->program = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+    } else {
+        ports_resumed(r->ports);
+        assert_reset(r->client);
+        assert_reset(r->program);
+        assert_true(port_is_forwarded(p));
+        loop_stop(r->loop);
+    }
+}
+
+static void
+test_resume_resets_what_is_open(void **state)
+{
+    struct ports_options o = {.address = "127.0.0.9"};
+    struct resume r = {.loop = loop_new(), .client = -1, .program = -1};
+    struct ports_stats stats;
+    struct in_addr address;
+
+    (void)state;
+    r.listener = listen_somewhere(&r.port);
+    r.ports = ports_new(r.loop, &o);
+    assert_true(ports_forward_address(r.ports, &address));
+    loop_timer_init(r.loop, &r.timer, on_step);
+    loop_timer_set(&r.timer, 0);
+    assert_int_equal(loop_run(r.loop), 0);
+    ports_get_stats(r.ports, &stats);
+    assert_int_equal(stats.connections, 0);
+    assert_int_equal(stats.connections_total, 1);
+    assert_true(stats.forwarded >= 1);
+    loop_timer_cancel(&r.timer);
+    ports_free(r.ports);
+    loop_free(r.loop);
+    (void)close(r.client);
+    (void)close(r.program);
+    (void)close(r.listener);
+}
+
+/* The agent's own port is nobody's to forward. */
+static void
+test_own_port(void **state)
+{
+    uint16_t port;
+    int fd = listen_somewhere(&port);
+    struct loop *l = loop_new();
+    const struct ports_options o = {.address = "127.0.0.9", .own_port = port};
+    struct ports *p = ports_new(l, &o);
+    struct asking a = {.question.on_answer = on_answer, .loop = l};
+
+    (void)state;
+    ports_ask(p, &a.question);
+    assert_int_equal(loop_run(l), 0);
+    assert_int_equal(a.answers, 1);
+    assert_null(port_table_find(ports_table(p), port));
+    ports_free(p);
+    loop_free(l);
+    (void)close(fd);
+}
+
 int
 main(void)
 {
@@ -582,6 +708,8 @@ main(void)
         cmocka_unit_test(test_owner_is_found),
         cmocka_unit_test(test_sockets_of_proc),
         cmocka_unit_test(test_question),
+        cmocka_unit_test(test_resume_resets_what_is_open),
+        cmocka_unit_test(test_own_port),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

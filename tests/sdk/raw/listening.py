@@ -36,13 +36,15 @@ def address(text, label=b"lo:envd"):
             fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", label, flags))
 
 
-def listener(host, port=0, v6only=False, backlog=128):
+def listener(host, port=0, v6only=False, shared=False, backlog=128):
     """A socket that listens, as a server would make it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((host, port))
     sock.listen(backlog)
     sock.settimeout(PATIENCE)
@@ -52,9 +54,9 @@ def listener(host, port=0, v6only=False, backlog=128):
 class Server:
     """A program of threads: greets with its word, then echoes until the client ends."""
 
-    def __init__(self, host="127.0.0.1", port=0, word=b"hello", v6only=False):
+    def __init__(self, host="127.0.0.1", port=0, word=b"hello", **options):
         self.word = word
-        self.sock = listener(host, port, v6only)
+        self.sock = listener(host, port, **options)
         self.port = self.sock.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()

@@ -4,9 +4,12 @@ import json
 import os
 import re
 import signal
+import subprocess
+import time
 
 import pytest
 from cgroups import Tree, agent_on
+from hanging import HangingMount
 
 import rpc
 from conftest import OWN_PORT, eventually
@@ -67,12 +70,6 @@ def test_unfreeze_of_nothing():
         answer = exchange("POST", "/unfreeze", {"Content-Type": "text/plain"}, b"whatever")
         assert (answer.status, answer.body) == (204, b"")
         assert answer.get("cache-control") == "no-store"
-
-
-@pytest.mark.parametrize("path", ["/freeze", "/unfreeze"])
-def test_methods(path):
-    answer = exchange("GET", path)
-    assert (answer.status, answer.get("allow")) == (405, "POST")
 
 
 # ---- with cgroups of our own
@@ -253,6 +250,72 @@ def test_hierarchy(tree, agent):
 
 
 @ours
+def test_resume(tree, agent):
+    """POST /init says what it finds, and thaws before it is answered."""
+    own(tree, agent, "system.slice/envd.service")
+    tree.populate("system.slice/rpcbind.service")
+    tree.populate("customer")
+    freeze("mode=hierarchy&maxWaitMs=20000")
+    starting = begin(rpc.shell("echo later"))
+    eventually(lambda: len(rpc.pids(OWN_PORT)) == 1)
+    tree.populate("late")
+    answer = exchange("POST", "/init", {}, b"{}", OWN_PORT)
+    assert answer.status == 204
+    assert not tree.asked("user") and not tree.asked("customer")
+    # user, ptys, customer and the cgroup of the command; the late one has escaped.
+    assert answer.get("x-envd-freeze-audit") == (
+        '{"visited":9,"frozen":4,"escaped":1,"violations":0,"truncated":false}')
+    messages, _ = rpc.outcome(starting.answer("POST"))
+    assert messages[-1]["event"]["end"]["exited"] is True
+    starting.close()
+    answer = exchange("POST", "/init", {}, b"{}", OWN_PORT)
+    assert answer.get("x-envd-freeze-audit") is None
+    freeze()
+    answer = exchange("POST", "/init", {}, b"{}", OWN_PORT)
+    assert answer.get("x-envd-freeze-audit") is None and not tree.asked("user")
+
+
+@pytest.fixture
+def hooks(tree, agent, scratch):
+    """Programs of the image that say when they run, and whether `user` is frozen then."""
+    if not os.environ["SDK_PRIVATE"]:
+        pytest.skip("needs root and a mount namespace of its own")
+    over = f"{scratch}/over"
+    os.mkdir(over)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", over], check=True)
+    for part in ("upper", "work"):
+        os.mkdir(f"{over}/{part}")
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                    f"lowerdir=/etc,upperdir={over}/upper,workdir={over}/work", "/etc"], check=True)
+    for event in ("pre-freeze", "post-thaw"):
+        os.makedirs(f"/etc/e2b/hooks.d/{event}")
+        path = f"/etc/e2b/hooks.d/{event}/10-test"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\nread asked <{tree.path("user", "cgroup.freeze")}\n'
+                       f'echo "$1 $asked" >>{scratch}/ran\n')
+        os.chmod(path, 0o755)
+    yield f"{scratch}/ran"
+    for path in ("/etc", over):
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+@ours
+def test_hooks(tree, agent, hooks):
+    def ran():
+        if not os.path.exists(hooks):
+            return ""
+        with open(hooks, encoding="ascii") as file:
+            return file.read()
+
+    unfreeze()
+    freeze()
+    assert ran() == "pre-freeze 0\n"
+    unfreeze()
+    eventually(lambda: ran() == "pre-freeze 0\npost-thaw 0\n")
+    assert agent.alive() and not tree.asked("user")
+
+
+@ours
 def test_bound(tree, agent):
     own(tree, agent, "system.slice/envd.service")
     for i in range(8):
@@ -264,6 +327,94 @@ def test_bound(tree, agent):
     assert not tree.asked("aaa3")
 
 
+@pytest.fixture
+def stuck(tree, agent, scratch):
+    """A command inside the kernel, where no freezer stops it, until it is let go."""
+    folder = f"{scratch}/mount"
+    os.mkdir(folder)
+    try:
+        mount = HangingMount(folder).__enter__()
+    except OSError as error:
+        pytest.skip(f"FUSE cannot be mounted: {error}")
+    with rpc.start(rpc.shell(f"exec ls {folder}/x"), port=OWN_PORT) as run:
+        eventually(lambda: waits(run.pid))
+        yield mount
+        mount.__exit__()
+        exchange("POST", "/unfreeze", port=OWN_PORT)
+        run.finish()
+
+
+def waits(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "D"
+
+
+@ours
+def test_one_that_does_not_stop(tree, stuck):
+    result = freeze("maxWaitMs=300")
+    assert (result["requested"], result["frozen"], result["notFrozen"]) == (2, 1, 1)
+    assert result["failed"] == 0 and result["waitMs"] >= 300
+    assert tree.asked("user") and not tree.stands("user") and tree.stands("ptys")
+
+
+@ours
+def test_one_that_stops_late(tree, stuck):
+    """The kernel's word ends the wait."""
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/freeze?maxWaitMs=60000"))
+        eventually(lambda: tree.stands("ptys"))
+        barrier(OWN_PORT)
+        time.sleep(0.1)  # the looks that are close together are over
+        stuck.let_go()
+        result = json.loads(conn.answer("POST").body)
+    assert (result["frozen"], result["notFrozen"]) == (2, 0)
+    assert 100 <= result["waitMs"] < 30000
+
+
+@ours
+def test_client_that_left(tree, stuck):
+    """It is not waited for any more: the thaw has its turn."""
+    assert stuck.path
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/freeze?maxWaitMs=60000"))
+        eventually(lambda: tree.stands("ptys"))
+        waiting = Connection(OWN_PORT)
+        waiting.send(request("POST", "/unfreeze"))
+        barrier(OWN_PORT)
+        assert tree.asked("user")
+    began = time.monotonic()
+    assert waiting.answer("POST").status == 204
+    assert time.monotonic() - began < 30
+    assert not tree.asked("user") and not tree.asked("ptys")
+    waiting.close()
+
+
+@ours
+def test_client_that_says_no_more(tree, stuck):
+    """As far as can be told it has left, too."""
+    assert stuck.path
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/freeze?maxWaitMs=60000", {}, b"a body that nobody reads"))
+        eventually(lambda: tree.stands("ptys"))
+        conn.half_close()
+        answer = conn.answer("POST")
+        assert (answer.status, answer.body) == (503, b"")
+    unfreeze()
+
+
+@ours
+def test_thaw_whose_client_left(tree, stuck):
+    assert stuck.path
+    freezing = Connection(OWN_PORT)
+    freezing.send(request("POST", "/freeze?maxWaitMs=60000"))
+    eventually(lambda: tree.stands("ptys"))
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/unfreeze"))
+        barrier(OWN_PORT)
+    freezing.close()
+    eventually(lambda: not tree.asked("user") and not tree.asked("ptys"))
+
+
 @ours
 def test_removed_cgroup(tree, agent):
     """A cgroup of commands that somebody has removed is no error, but said."""
@@ -272,6 +423,35 @@ def test_removed_cgroup(tree, agent):
     assert (result["requested"], result["frozen"], result["failed"]) == (1, 1, 1)
     unfreeze()
     assert agent.alive()
+
+
+@pytest.fixture
+def read_only(tree, agent, scratch):
+    """What asks `user` to freeze can be read, and not written."""
+    if not os.environ["SDK_PRIVATE"]:
+        pytest.skip("needs root and a mount namespace of its own")
+    with open(f"{scratch}/frozen", "w", encoding="ascii") as out:
+        out.write("0\n")
+    target = tree.path("user", "cgroup.freeze")
+    subprocess.run(["mount", "--bind", f"{scratch}/frozen", target], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", target], check=True)
+    yield
+    subprocess.run(["umount", target], check=True)
+    unfreeze()
+
+
+@ours
+def test_one_that_refuses(tree, read_only):
+    """All others are tried, in both directions; only a thaw that failed is an error."""
+    result = freeze()
+    assert (result["requested"], result["frozen"], result["failed"]) == (1, 1, 1)
+    assert tree.stands("ptys")
+    answer = exchange("POST", "/unfreeze", port=OWN_PORT)
+    assert answer.status == 500
+    assert answer.get("content-type") == "application/json; charset=utf-8"
+    assert json.loads(answer.body) == {
+        "code": 500, "message": "failed to unfreeze 1 cgroups: read-only file system"}
+    assert not tree.asked("ptys")
 
 
 @ours

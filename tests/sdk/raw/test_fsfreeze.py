@@ -13,6 +13,8 @@ import socket
 import struct
 import subprocess
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from agent import Agent
@@ -333,6 +335,42 @@ def test_work_on_a_tree_stops_between_two_files(disk, freezer, what):
 
 
 @needs_disk
+def test_again_and_again_under_load(disk, freezer):
+    fill(disk)
+    over = threading.Event()
+    body = os.urandom(700 << 10)
+
+    def load(worker):
+        rounds = 0
+        while not over.is_set():
+            with begin_upload(f"{disk}/up-{worker}", body) as conn:
+                assert conn.answer().status == 200
+            with begin_json("/files/copy", {"source": f"{disk}/tree",
+                                            "destination": f"{disk}/copy-{worker}"}) as conn:
+                assert conn.answer().status == 200
+            rpc.must("Filesystem/Remove", {"path": f"{disk}/copy-{worker}"}, port=OWN_PORT)
+            rounds += 1
+        return rounds
+
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(load, worker) for worker in range(6)]
+        try:
+            for _ in range(15):
+                assert freezer.post("/fsfreeze").status == 204
+                for _ in range(3):
+                    reads_are_served(disk)
+                assert "D" not in freezer.states()
+                assert freezer.post("/fsthaw").status == 204
+        finally:
+            over.set()
+            thaw_by_hand(disk)
+        assert min(job.result() for job in jobs) >= 1
+    for worker in range(6):
+        with open(f"{disk}/up-{worker}", "rb") as file:
+            assert file.read() == body
+
+
+@needs_disk
 def test_memory_can_be_written_to(disk, freezer, scratch):
     fill(disk)
     memory = f"{scratch}/memory"
@@ -404,6 +442,31 @@ def test_clients_that_leave_do_not_fill_the_queue(disk, freezer):
         assert conn.answer().status == 200
 
 
+def content_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+@needs_disk
+def test_hosts_are_written_behind_the_thaw(disk, freezer):
+    fill(disk)
+    with open(f"{disk}/hosts", "w", encoding="ascii") as file:
+        file.write("127.0.0.1 localhost\n")
+    subprocess.run(["mount", "--bind", f"{disk}/hosts", "/etc/hosts"], check=True)
+    try:
+        assert freezer.post("/fsfreeze").status == 204
+        answer = exchange("POST", "/init", rpc.JSON, b'{"hyperloopIP": "10.1.2.3"}', OWN_PORT)
+        assert answer.status == 204
+        for _ in range(3):
+            reads_are_served(disk)
+        assert "D" not in freezer.states()
+        assert freezer.post("/fsthaw").status == 204
+        eventually(lambda: "10.1.2.3" in content_of(f"{disk}/hosts"))
+    finally:
+        thaw_by_hand(disk)
+        subprocess.run(["umount", "-l", "/etc/hosts"], check=True)
+
+
 # ---- across a restart of the agent
 
 
@@ -415,7 +478,7 @@ def test_a_frozen_disk_stays_so_for_the_next_agent(disk, freezer, run_folder):
     reads_are_served(disk)
     assert freezer.stop() == []
     waits.close()
-    assert os.listdir(run_folder) == [".fsfreeze"]
+    assert ".fsfreeze" in os.listdir(run_folder)
     freezer.start()
     with begin_call("Filesystem/MakeDir", {"path": f"{disk}/made"}) as conn:
         reads_are_served(disk)
@@ -423,7 +486,7 @@ def test_a_frozen_disk_stays_so_for_the_next_agent(disk, freezer, run_folder):
         assert "D" not in freezer.states()
         assert freezer.post("/fsthaw").status == 204
         assert conn.answer().status == 200
-    assert os.listdir(run_folder) == []
+    assert ".fsfreeze" not in os.listdir(run_folder)
 
 
 @needs_disk
@@ -459,6 +522,9 @@ def test_a_log_on_the_frozen_disk_does_not_stop_the_agent(disk, freezer):
         lines = [json.loads(line) for line in file]
     texts = [line["message"] for line in lines]
     assert texts.index("file system frozen") < texts.index("file system thawed")
+    assert freezer.post("/fsfreeze").status == 204
+    reads_are_served(disk)
+    assert freezer.stop() == []
 
 
 # ---- /collapse

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shlex
 import subprocess
 import time
@@ -14,7 +15,7 @@ from cgroups import Tree, agent_on
 from conftest import OWN_PORT, eventually
 from mmds import NO_TOKEN, Metadata, token_hash
 from rpc import start
-from wire import Connection, exchange, request
+from wire import PATIENCE, Connection, exchange, request
 
 pytestmark = pytest.mark.ours
 private = pytest.mark.skipif(not os.environ["SDK_PRIVATE"],
@@ -172,6 +173,15 @@ def test_a_client_that_leaves_takes_nothing_with_it(own_agent):
     eventually(lambda: envs().get("LEFT") == "1")
 
 
+def test_half_close(own_agent):
+    """Is no reason not to serve who need not wait."""
+    with Connection(OWN_PORT) as conn:
+        conn.send(request("POST", "/init", {}, b'{"envVars":{"HALF":"1"}}'))
+        conn.half_close()
+        assert conn.answer("POST").status == 204
+    assert envs()["HALF"] == "1"
+
+
 def test_attempts_at_the_same_time(own_agent):
     conns = [Connection(OWN_PORT) for _ in range(50)]
     for conn in conns:
@@ -180,6 +190,25 @@ def test_attempts_at_the_same_time(own_agent):
     assert {conn.answer("POST").status for conn in conns} == {204}
     for conn in conns:
         conn.close()
+
+
+def test_bodies_that_wait_are_bounded(own_agent):
+    """Sixteen megabytes; what is more is cut, so that its client tries again."""
+    size = 4 << 20
+    conns = []
+    for _ in range(5):
+        conns.append(Connection(OWN_PORT))
+        conns[-1].send(request("POST", "/init", {"Content-Length": str(size)}))
+        try:
+            conns[-1].send(b" " * (size - 1))
+        except ConnectionError:
+            break
+    ready, _, _ = select.select([conn.socket for conn in conns], [], [], PATIENCE)
+    assert any(conn.at_end() for conn in conns if conn.socket in ready)
+    for conn in conns:
+        conn.close()
+    eventually(lambda: exchange("POST", "/init", {"Content-Length": str(size)}, b" " * (size - 2) +
+                                b"{}", OWN_PORT).status == 204)
 
 
 # ---- what it sets ----------------------------------------------------------
@@ -491,6 +520,7 @@ def test_two_hundred_attempts_that_are_given_up(machine, own_agent, scratch):
             conn.send(request("POST", "/init", {}, body_of(body)))
             if i == 0:
                 eventually(lambda: os.path.exists(f"{scratch}/begun"))
+    eventually(lambda: len(os.listdir(f"/proc/{own_agent.pid}/fd")) < 50)
     init({"timestamp": stamp(60_000), "lifecycleID": "b", "envVars": {"A": "1"}})
     with open(f"{scratch}/begun", encoding="ascii") as file:
         assert file.read() == "begun\n"

@@ -110,12 +110,26 @@ def test_listening_again_and_again(sandbox):
             eventually(lambda: refused(3211))
 
 
-def test_fast_restart_keeps_the_port(sandbox):
-    with Server(port=3212, word=b"first"):
-        reached(3212, b"first")
-    with Server(port=3212, word=b"secnd"):
-        assert greeting(3212) == b"secnd"  # nothing had to be found again
-        reached(3212, b"secnd")
+def test_fast_restart(sandbox):
+    for word in (b"first", b"secnd", b"third"):
+        with Server(port=3212, word=word):
+            reached(3212, word)
+
+
+def test_a_port_that_is_handed_over_stays_open(sandbox):
+    """The new program listens before the old one ends: there is no gap."""
+    with Follower() as follower:
+        with Server(port=3212, word=b"first", shared=True):
+            reached(3212, b"first")
+            new = Server(port=3212, word=b"secnd", shared=True)
+        with new:
+            for _ in range(50):
+                assert greeting(3212) == b"secnd"
+                time.sleep(0.02)  # the agent looks several times meanwhile
+        events = [follower.until("opened", 3212)]
+        while events[-1]["event"] != "closed":
+            events.append(follower.next())
+        assert [e["event"] for e in events].count("opened") == 1
 
 
 SERVE = """import socket, sys

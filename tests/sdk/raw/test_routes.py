@@ -46,7 +46,7 @@ def test_rpc_takes_only_post(method, name):
 
 @pytest.mark.parametrize("path, allowed", [
     ("/health", {"GET"}), ("/metrics", {"GET"}), ("/envs", {"GET"}), ("/init", {"POST"}), ("/upgrade", {"POST"}),
-    ("/files", {"GET", "POST"}), ("/files/compose", {"POST"})])
+    ("/files", {"GET", "POST"}), ("/files/compose", {"POST"}), ("/freeze", {"POST"}), ("/unfreeze", {"POST"})])
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS"])
 def test_rest_methods(method, path, allowed):
     answer = exchange(method, path)

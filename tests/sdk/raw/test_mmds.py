@@ -226,7 +226,7 @@ def test_redirected_service_is_reached(begin, priority):
         impostor.document = None
         rules.redirect("envd-test", 80, impostor.port, priority=priority)
         try:
-            begin()
+            begin("-control-from", "anyone")
             impostor.await_seen(lambda seen: len(seen) >= 2)
             body = json.dumps({"accessToken": token}).encode()
             answer = exchange("POST", "/init", {}, body, OWN_PORT)
