@@ -84,7 +84,7 @@ GEN_O   := $(GEN_C:.c=.o) \
            $(if $(LLHTTP),$(patsubst %,$B/llhttp/%.o,api http llhttp))
 # Of the agent's binary only; the rest is linked into tests too.
 MAIN    := envd/main.c $(wildcard envd/options*.c) \
-           envd/loop/no_scanf.c envd/loop/no_gettext.c
+           $(addprefix envd/loop/,assert.c no_floats.c no_gettext.c no_scanf.c)
 SRCS    := $(filter-out $(MAIN),$(wildcard envd/*/*.c envd/envd.c))
 TEST_PROTOS := codec_test google/protobuf/any
 TEST_O  := $(TEST_PROTOS:%=$B/gen/test/%.pb-c.o)

@@ -1,7 +1,8 @@
 /*
- * Decimal to binary by long division of big integers: exact, small, and slower
- * than the C library's strtod() by far, which would weigh more than all of
- * connect/json_read.c.  No message of ours has a field for it to be slow at.
+ * Decimal to binary and back by long division of big integers: exact, small,
+ * and slower by far than the C library's strtod() and printf(), which would
+ * weigh more than all of connect/json_read.c.  No message of ours has a field
+ * for it to be slow at.
  */
 #include "base/decimal.h"
 
@@ -215,4 +216,79 @@ decimal_read(struct str s, bool single, double *ret)
     }
     *ret = d.negative ? -value : value;
     return isinf(value) ? -ERANGE : 0;
+}
+
+/* Which of ten's digits numerator / denominator, below ten, has; and the rest.
+ */
+static int
+take_digit(struct big *numerator, const struct big *denominator)
+{
+    int digit = 0;
+
+    while (big_compare(numerator, denominator) >= 0) {
+        big_subtract(numerator, denominator);
+        digit++;
+    }
+    return digit;
+}
+
+/* Add one to the last digit.  Returns whether it became a power of ten. */
+static bool
+round_up(char *text, int digits)
+{
+    int i = digits - 1;
+
+    while (i >= 0 && text[i] == '9')
+        text[i--] = '0';
+    if (i >= 0)
+        text[i]++;
+    else
+        text[0] = '1';
+    return i < 0;
+}
+
+void
+decimal_write(double value, int digits, char *ret, int *ret_exponent)
+{
+    struct big numerator = {.count = 2};
+    struct big denominator = {.limb = {1}, .count = 1};
+    int two, ten, order;
+    uint64_t mantissa = (uint64_t)ldexp(frexp(value, &two), DBL_MANT_DIG);
+
+    if (mantissa == 0) {
+        for (int i = 0; i < digits; i++)
+            ret[i] = '0';
+        *ret_exponent = 0;
+        return;
+    }
+    /* Ten's exponent, to one: 1233 / 4096 is the logarithm of two. */
+    ten = (two - 1) * 1233 >> 12;
+    numerator.limb[0] = (uint32_t)mantissa;
+    numerator.limb[1] = (uint32_t)(mantissa >> LIMB_BITS);
+    two -= DBL_MANT_DIG;
+    big_shift(two > 0 ? &numerator : &denominator, two > 0 ? two : -two);
+    for (int i = 0; i < ten; i++)
+        big_scale(&denominator, 10, 0);
+    for (int i = ten; i < 0; i++)
+        big_scale(&numerator, 10, 0);
+    if (big_compare(&numerator, &denominator) < 0) {
+        big_scale(&numerator, 10, 0);
+        ten--;
+    }
+    big_scale(&denominator, 10, 0);
+    if (big_compare(&numerator, &denominator) < 0)
+        big_scale(&numerator, 10, 0);
+    else
+        ten++;
+
+    for (int i = 0; i < digits; i++) {
+        ret[i] = (char)('0' + take_digit(&numerator, &denominator));
+        big_scale(&numerator, 10, 0);
+    }
+    /* Ten times the rest against five times the whole. */
+    big_scale(&denominator, 5, 0);
+    order = big_compare(&numerator, &denominator);
+    if (order > 0 || (order == 0 && (ret[digits - 1] & 1) != 0))
+        ten += round_up(ret, digits);
+    *ret_exponent = ten;
 }

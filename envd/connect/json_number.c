@@ -114,43 +114,44 @@ json_number_integer(struct str number, bool *ret_negative,
 }
 
 /*
- * The shortest of the "%e" forms that reads back: d.ddde±dd.  In the C locale,
- * which the process never leaves.
+ * The fewest digits that are read back as the same number; gives how many.
+ *
+ * value  not negative
  */
-static void
-format_shortest(char out[static JSON_NUMBER_SIZE], double value, bool single)
+static int
+shortest(char digits[static DBL_DECIMAL_DIG], double value, bool single,
+         int *ret_exponent)
 {
     /* All numbers of so many digits are kept apart, but for tiny ones. */
     int least = single ? FLT_DIG : DBL_DIG;
     int most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
+    char text[JSON_NUMBER_SIZE];
     double back;
+    int count;
 
-    if (fabs(value) < (single ? (double)FLT_MIN : DBL_MIN))
+    if (value < (single ? (double)FLT_MIN : DBL_MIN))
         least = 1;
-    for (int digits = least; digits <= most; digits++) {
-        (void)snprintf(out, JSON_NUMBER_SIZE, "%.*e", digits - 1, value);
-        if (decimal_read(str_from(out), single, &back) == 0 && back == value)
-            return;
+    for (count = least; count < most; count++) {
+        decimal_write(value, count, digits, ret_exponent);
+        (void)snprintf(text, sizeof(text), "%.*se%d", count, digits,
+                       *ret_exponent - count + 1);
+        if (decimal_read(str_from(text), single, &back) == 0 && back == value)
+            return count;
     }
+    decimal_write(value, count, digits, ret_exponent);
+    return count;
 }
 
 size_t
 json_number_format(char out[static JSON_NUMBER_SIZE], double value, bool single)
 {
-    char text[JSON_NUMBER_SIZE];
-    char digits[JSON_NUMBER_SIZE] = {0};
-    size_t count = 0;
-    long exponent;
+    char digits[DBL_DECIMAL_DIG];
+    int exponent;
+    int count = shortest(digits, fabs(value), single, &exponent);
     char *p = out;
-    const char *s = text;
 
-    format_shortest(text, value, single);
-    if (*s == '-')
-        *p++ = *s++;
-    for (; *s != 'e'; s++)
-        if (*s != '.')
-            digits[count++] = *s;
-    exponent = strtol(s + 1, NULL, 10);
+    if (signbit(value))
+        *p++ = '-';
     while (count > 1 && digits[count - 1] == '0')
         count--;
 
@@ -158,20 +159,20 @@ json_number_format(char out[static JSON_NUMBER_SIZE], double value, bool single)
         *p++ = digits[0];
         if (count > 1) {
             *p++ = '.';
-            p = mempcpy(p, digits + 1, count - 1);
+            p = mempcpy(p, digits + 1, (size_t)count - 1);
         }
-        p += snprintf(p, 8, "e%+ld", exponent);
+        p += snprintf(p, 8, "e%+d", exponent);
     } else if (exponent < 0) {
         *p++ = '0';
         *p++ = '.';
-        for (long i = exponent; i < -1; i++)
+        for (int i = exponent; i < -1; i++)
             *p++ = '0';
-        p = mempcpy(p, digits, count);
+        p = mempcpy(p, digits, (size_t)count);
     } else {
-        for (size_t i = 0; i < count || i <= (size_t)exponent; i++) {
-            if (i == (size_t)exponent + 1)
+        for (int i = 0; i < count || i <= exponent; i++) {
+            if (i == exponent + 1)
                 *p++ = '.';
-            *p++ = (char)(i < count ? digits[i] : '0');
+            *p++ = i < count ? digits[i] : '0';
         }
     }
     return (size_t)(p - out);

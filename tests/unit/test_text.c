@@ -133,6 +133,49 @@ test_random_numbers(void **state)
     }
 }
 
+/* Against what the C library prints. */
+static void
+check_digits(double value, int digits)
+{
+    char want[64];
+    char got[64];
+    char plain[24];
+    int exponent;
+
+    (void)snprintf(want, sizeof(want), "%.*e", digits - 1, value);
+    decimal_write(value, digits, plain, &exponent);
+    (void)snprintf(got, sizeof(got), "%c%s%.*se%+03d", plain[0],
+                   digits > 1 ? "." : "", digits - 1, plain + 1, exponent);
+    assert_string_equal(got, want);
+}
+
+static void
+test_written_digits(void **state)
+{
+    static const double values[] = {
+        0,    1,    9.5,       9.999,   0.5,     2.5,          1e22,
+        1e23, 1e-5, 123456789, DBL_MAX, DBL_MIN, DBL_TRUE_MIN, 0x1p52};
+
+    (void)state;
+    for (int digits = 1; digits <= 17; digits++)
+        for (size_t i = 0; i < ARRAY_LEN(values); i++)
+            check_digits(values[i], digits);
+    for (int two = -1074; two < 1024; two++) {
+        check_digits(ldexp(1, two), 1 + (two & 15));
+        check_digits(nextafter(ldexp(1, two), 0), 1);
+    }
+    for (int i = 0; i < 20000; i++) {
+        uint64_t bits = next_random() >> 1;
+        double value;
+
+        memcpy(&value, &bits, sizeof(value));
+        if (isfinite(value))
+            check_digits(value, 1 + i % 17);
+        /* Ties. */
+        check_digits((double)(next_random() >> 40) / 1024, 1 + i % 17);
+    }
+}
+
 static void
 test_long_numbers(void **state)
 {
@@ -293,6 +336,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(test_written_digits),
         cmocka_unit_test(test_long_numbers),
         cmocka_unit_test(test_no_numbers),
         cmocka_unit_test(test_patterns),
