@@ -196,6 +196,7 @@ struct init_stats {
     uint64_t cut;     /* for lack of room */
     uint64_t resumes;
     int64_t last_us; /* the last work, from its arrival to its end */
+    int64_t phase_us[INIT_STEPS_MAX]; /* all works, in the order of the steps */
 };
 
 TAILQ_HEAD(init_works, init_work);

@@ -64,6 +64,8 @@ work_end(struct init_work *w, int status, const char *text)
     r.times = times.failed ? "" : (const char *)buf_data(&times);
     r.resume = resume.failed ? "" : (const char *)buf_data(&resume);
     s->stats.last_us = (now_ns - w->came_ns) / 1000;
+    for (size_t i = 0; w->began_ns != 0 && i < s->ops->step_count; i++)
+        s->stats.phase_us[i] += MAX(w->took_ns[i], 0) / 1000;
     init_report_log(w, status, text, now_ns - w->came_ns);
     while ((waiter = TAILQ_FIRST(&w->waiters)) != NULL) {
         TAILQ_REMOVE(&w->waiters, waiter, link);

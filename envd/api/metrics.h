@@ -39,12 +39,10 @@ void metrics_collect_machine(struct metric_writer *w, struct envd *e);
 void metrics_collect_pressure(struct metric_writer *w, struct envd *e);
 void metrics_collect_cgroups(struct metric_writer *w, struct envd *e);
 
-/* Those of parts that serve the host; nothing where a part is missing. */
-void metrics_collect_ports(struct metric_writer *w, struct envd *e);
-void metrics_collect_logs(struct metric_writer *w, struct envd *e);
-void metrics_collect_mmds(struct metric_writer *w, struct envd *e);
-void metrics_collect_freezer(struct metric_writer *w, struct envd *e);
-void metrics_collect_fsfreeze(struct metric_writer *w, struct envd *e);
+/* Those of what the host does with the machine; metrics_guest.c. */
 void metrics_collect_init(struct metric_writer *w, struct envd *e);
+void metrics_collect_freezes(struct metric_writer *w, struct envd *e);
+void metrics_collect_ports(struct metric_writer *w, struct envd *e);
+void metrics_collect_metadata(struct metric_writer *w, struct envd *e);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Families of what the agent does for the host and the machine: ports, logs,
- * the metadata service, freezes.
+ * Figures of what the host does with the machine: initialise, freeze, reach its
+ * ports, take its log.
  */
 #include "api/init.h"
 #include "api/metrics.h"
@@ -12,137 +12,141 @@
 #include "guest/ports.h"
 
 void
+metrics_collect_init(struct metric_writer *w, struct envd *e)
+{
+    const struct init_step *steps = init_ops.steps;
+    struct init_stats s;
+
+    init_get_stats(e->init, &s);
+    metric_family(w, "envd_init_requests", METRIC_COUNTER,
+                  "Requests of POST /init by what became of them");
+    metric_add(w, s.requests, 0, "fate", "received", NULL);
+    metric_add(w, s.shared, 0, "fate", "shared", NULL);
+    metric_add(w, s.refused, 0, "fate", "refused", NULL);
+    metric_add(w, s.cut, 0, "fate", "cut", NULL);
+    metric_family(w, "envd_init_works", METRIC_COUNTER,
+                  "What was done for them by its end");
+    metric_add(w, s.works - s.failed - s.stale, 0, "end", "applied", NULL);
+    metric_add(w, s.stale, 0, "end", "stale", NULL);
+    metric_add(w, s.failed, 0, "end", "failed", NULL);
+    metric_add(w, s.dropped, 0, "end", "dropped", NULL);
+    metric_family(w, "envd_init_phase_seconds", METRIC_COUNTER,
+                  "Time in the phases of POST /init");
+    for (size_t i = 0; i < init_ops.step_count; i++)
+        metric_add(w, (uint64_t)s.phase_us[i], 6, "phase", steps[i].name, NULL);
+    metric_one(w, "envd_init_last_seconds", METRIC_GAUGE,
+               "The last one, from its arrival to its end", (uint64_t)s.last_us,
+               6);
+    metric_one(w, "envd_resumes", METRIC_COUNTER,
+               "Lives of the machine after the first", s.resumes, 0);
+}
+
+static void
+collect_workload(struct metric_writer *w, struct envd *e)
+{
+    struct freezer_stats s = freezer_get_stats(e->freezer);
+
+    metric_one(w, "envd_freezer_frozen", METRIC_GAUGE,
+               "Whether a freeze of the workload stands", s.stands, 0);
+    metric_one(w, "envd_freezer_freezes", METRIC_COUNTER,
+               "Freezes of the workload", s.freezes, 0);
+    metric_family(w, "envd_freezer_thaws", METRIC_COUNTER,
+                  "Thaws of the workload by who has asked for them");
+    metric_add(w, s.thaws - s.rescues, 0, "by", "host", NULL);
+    metric_add(w, s.rescues, 0, "by", "watchdog", NULL);
+    metric_one(w, "envd_freezer_dirty_thaws", METRIC_COUNTER,
+               "Thaws of the workload in which something failed", s.dirty_thaws,
+               0);
+    metric_one(w, "envd_freezer_failures", METRIC_COUNTER,
+               "Cgroups that could not be written or read", s.failed, 0);
+}
+
+void
+metrics_collect_freezes(struct metric_writer *w, struct envd *e)
+{
+    struct fsfreeze_stats s;
+
+    if (e->freezer != NULL)
+        collect_workload(w, e);
+    fsfreeze_get_stats(e->fsfreeze, &s);
+    metric_one(w, "envd_fsfreeze_frozen", METRIC_GAUGE,
+               "Whether the root file system is frozen", s.frozen, 0);
+    metric_one(w, "envd_fsfreeze_freezes", METRIC_COUNTER,
+               "Freezes of the root file system", s.freezes, 0);
+    metric_family(w, "envd_fsfreeze_thaws", METRIC_COUNTER,
+                  "Thaws of the root file system by who has asked for them");
+    metric_add(w, s.thaws, 0, "by", "host", NULL);
+    metric_add(w, s.watchdog, 0, "by", "watchdog", NULL);
+    metric_one(w, "envd_fsfreeze_failures", METRIC_COUNTER,
+               "Freezes and thaws of the root file system that failed",
+               s.failures, 0);
+}
+
+void
 metrics_collect_ports(struct metric_writer *w, struct envd *e)
 {
     struct ports_stats s;
 
-    if (e->ports == NULL)
-        return;
     ports_get_stats(e->ports, &s);
     metric_family(w, "envd_ports", METRIC_GAUGE,
-                  "Ports found open, and those reached through the agent");
+                  "Ports that programs of the machine have opened");
     metric_add(w, s.open, 0, "state", "open", NULL);
     metric_add(w, s.forwarded, 0, "state", "forwarded", NULL);
     metric_one(w, "envd_forward_connections", METRIC_GAUGE,
-               "Connections forwarded now", s.connections, 0);
+               "Connections passed on to loopback", s.connections, 0);
     metric_family(w, "envd_forward_connections_seen", METRIC_COUNTER,
-                  "Connections to be forwarded by what became of them");
+                  "Those so far by what became of them");
     metric_add(w, s.connections_total, 0, "fate", "accepted", NULL);
     metric_add(w, s.refused, 0, "fate", "refused", NULL);
     metric_add(w, s.failed, 0, "fate", "failed", NULL);
     metric_family(w, "envd_forward_bytes", METRIC_COUNTER,
-                  "Bytes forwarded to programs of the machine, and from them");
+                  "Bytes passed on, as seen by the machine");
     metric_add(w, s.bytes_in, 0, "direction", "in", NULL);
     metric_add(w, s.bytes_out, 0, "direction", "out", NULL);
-    metric_one(w, "envd_port_scans", METRIC_COUNTER, "Looks for open ports",
-               s.scans, 0);
+    metric_one(w, "envd_port_scans", METRIC_COUNTER,
+               "Looks for ports in the kernel's tables", s.scans, 0);
 }
 
-void
-metrics_collect_logs(struct metric_writer *w, struct envd *e)
+static void
+collect_lookups(struct metric_writer *w, const struct mmds *m)
+{
+    struct mmds_stats s;
+
+    mmds_get_stats(m, &s);
+    metric_family(w, "envd_mmds_lookups", METRIC_COUNTER,
+                  "Questions to the metadata service by their end");
+    metric_add(w, s.lookups - s.failures, 0, "end", "answered", NULL);
+    metric_add(w, s.failures, 0, "end", "failed", NULL);
+    metric_family(w, "envd_mmds_heals", METRIC_COUNTER,
+                  "Repairs of the route to the metadata service by their end");
+    metric_add(w, s.heals, 0, "end", "done", NULL);
+    metric_add(w, s.heals_failed, 0, "end", "failed", NULL);
+}
+
+static void
+collect_export(struct metric_writer *w, const struct log_exporter *x)
 {
     struct log_export_stats s;
 
-    if (e->exporter == NULL)
-        return;
-    log_exporter_get_stats(e->exporter, &s);
-    metric_family(w, "envd_log_export_lines", METRIC_COUNTER,
+    log_exporter_get_stats(x, &s);
+    metric_family(w, "envd_log_exported_lines", METRIC_COUNTER,
                   "Log lines for the host by what became of them");
     metric_add(w, s.sent, 0, "fate", "sent", NULL);
     metric_add(w, s.refused, 0, "fate", "refused", NULL);
     metric_add(w, s.failed, 0, "fate", "failed", NULL);
-    metric_add(w, s.dropped, 0, "fate", "dropped", NULL);
-    metric_add(w, s.dropped_old, 0, "fate", "dropped_old", NULL);
-    metric_add(w, s.dropped_long, 0, "fate", "dropped_long", NULL);
-    metric_one(w, "envd_log_export_connections", METRIC_COUNTER,
-               "Connections to the collector", s.connections, 0);
+    metric_add(w, s.dropped + s.dropped_long, 0, "fate", "dropped", NULL);
+    metric_add(w, s.dropped_old, 0, "fate", "outdated", NULL);
     metric_one(w, "envd_log_export_queue_bytes", METRIC_GAUGE,
-               "Log lines that wait for the collector", s.queued_bytes, 0);
+               "Log lines that wait for the host", s.queued_bytes, 0);
+    metric_one(w, "envd_log_export_connections", METRIC_COUNTER,
+               "Connections made to the log collector", s.connections, 0);
 }
 
 void
-metrics_collect_mmds(struct metric_writer *w, struct envd *e)
+metrics_collect_metadata(struct metric_writer *w, struct envd *e)
 {
-    struct mmds_stats s;
-
-    if (e->mmds == NULL)
-        return;
-    mmds_get_stats(e->mmds, &s);
-    metric_one(w, "envd_mmds_lookups", METRIC_COUNTER,
-               "Questions to the metadata service", s.lookups, 0);
-    metric_one(w, "envd_mmds_failures", METRIC_COUNTER,
-               "Of those, without an answer", s.failures, 0);
-    metric_one(w, "envd_mmds_polls_given_up", METRIC_COUNTER,
-               "Times that the poller has given up", s.gave_up, 0);
-    metric_family(w, "envd_mmds_heals", METRIC_COUNTER,
-                  "Attempts to mend the route to it");
-    metric_add(w, s.heals, 0, "result", "success", NULL);
-    metric_add(w, s.heals_failed, 0, "result", "failure", NULL);
-}
-
-void
-metrics_collect_freezer(struct metric_writer *w, struct envd *e)
-{
-    struct freezer_stats s;
-
-    if (e->freezer == NULL)
-        return;
-    s = freezer_get_stats(e->freezer);
-    metric_one(w, "envd_frozen", METRIC_GAUGE,
-               "Whether a freeze of the commands stands", s.stands ? 1 : 0, 0);
-    metric_family(w, "envd_freezes", METRIC_COUNTER,
-                  "Freezes and thaws of the commands by how they went");
-    metric_add(w, s.freezes, 0, "kind", "freeze", NULL);
-    metric_add(w, s.dropped, 0, "kind", "freeze_dropped", NULL);
-    metric_add(w, s.thaws, 0, "kind", "thaw", NULL);
-    metric_add(w, s.dirty_thaws, 0, "kind", "thaw_dirty", NULL);
-    metric_add(w, s.rescues, 0, "kind", "thaw_by_watchdog", NULL);
-    metric_one(w, "envd_freeze_failures", METRIC_COUNTER,
-               "Cgroups that could not be frozen, thawed or looked at",
-               s.failed, 0);
-}
-
-void
-metrics_collect_fsfreeze(struct metric_writer *w, struct envd *e)
-{
-    struct fsfreeze_stats s;
-
-    if (e->fsfreeze == NULL)
-        return;
-    fsfreeze_get_stats(e->fsfreeze, &s);
-    metric_one(w, "envd_fs_frozen_seconds", METRIC_GAUGE,
-               "For how long the root file system has been frozen",
-               (uint64_t)s.frozen_ms, 3);
-    metric_family(w, "envd_fs_freezes", METRIC_COUNTER,
-                  "Freezes and thaws of the root file system");
-    metric_add(w, s.freezes, 0, "kind", "freeze", NULL);
-    metric_add(w, s.thaws, 0, "kind", "thaw", NULL);
-    metric_add(w, s.watchdog, 0, "kind", "thaw_by_watchdog", NULL);
-    metric_add(w, s.failures, 0, "kind", "failure", NULL);
-}
-
-void
-metrics_collect_init(struct metric_writer *w, struct envd *e)
-{
-    struct init_stats s;
-
-    if (e->init == NULL)
-        return;
-    init_get_stats(e->init, &s);
-    metric_family(w, "envd_init_requests", METRIC_COUNTER,
-                  "Requests of /init by what became of them");
-    metric_add(w, s.requests, 0, "fate", "received", NULL);
-    metric_add(w, s.shared, 0, "fate", "joined", NULL);
-    metric_add(w, s.refused, 0, "fate", "refused", NULL);
-    metric_add(w, s.cut, 0, "fate", "no_room", NULL);
-    metric_family(w, "envd_init_works", METRIC_COUNTER,
-                  "What was done for them by how it went");
-    metric_add(w, s.works, 0, "result", "done", NULL);
-    metric_add(w, s.stale, 0, "result", "stale", NULL);
-    metric_add(w, s.failed, 0, "result", "failed", NULL);
-    metric_add(w, s.dropped, 0, "result", "dropped", NULL);
-    metric_one(w, "envd_resumes", METRIC_COUNTER,
-               "Resumes of the machine that /init has told of", s.resumes, 0);
-    metric_one(w, "envd_init_last_seconds", METRIC_GAUGE,
-               "How long the last of them took", (uint64_t)s.last_us, 6);
+    if (e->mmds != NULL)
+        collect_lookups(w, e->mmds);
+    if (e->exporter != NULL)
+        collect_export(w, e->exporter);
 }

@@ -178,9 +178,9 @@ profiles_find(struct profiles *p, struct str name,
 {
     SCOPE(status_done) struct status cause = {0};
     SCOPE(fd_close) int fd = -1;
-    struct sock_fprog program;
+    struct sock_fprog program = {0};
     struct profile *one;
-    struct stat stamp;
+    struct stat stamp = {0};
     char file[NAME_MAX_BYTES + sizeof(".json")];
     int r;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/status.h"
@@ -203,6 +204,18 @@ take_point(struct volume *v, struct volume_job *j)
 }
 
 static void
+log_own_locks(const struct volume *v)
+{
+    struct log_line line;
+
+    if (!log_begin(&line, LOG_LEVEL_WARN, "envd"))
+        return;
+    log_str(&line, "path", v->path);
+    log_end(&line, "rpc.statd does not run: locks on the volume are not the "
+                   "server's");
+}
+
+static void
 phase_over(struct volume *v, struct volume_job *j)
 {
     int r = j->result;
@@ -236,10 +249,13 @@ phase_over(struct volume *v, struct volume_job *j)
         volume_enter(v, VOLUME_MOUNT);
         return;
     case VOLUME_MOUNT:
-        if (r < 0)
+        if (r < 0) {
             mount_failed(v, r);
-        else
-            volume_end(v, NULL);
+            return;
+        }
+        if (j->own_locks)
+            log_own_locks(v);
+        volume_end(v, NULL);
         return;
     }
 }

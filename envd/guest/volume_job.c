@@ -103,8 +103,10 @@ run_mount(struct volume_job *j)
     SCOPE(fd_close) int fd = -1;
     struct trusted_place place;
     char data[NFS_DATA_BYTES];
-    int r = nfs_mount_data(j->target, nfs_statd_runs(j->statd_pid), data);
+    int r;
 
+    j->own_locks = !nfs_statd_runs(j->statd_pid);
+    r = nfs_mount_data(j->target, !j->own_locks, data);
     if (r == 0)
         r = trusted_find(j->path, TRUSTED_LINKS, &place);
     if (r != 0)

@@ -21,9 +21,10 @@ struct volume_job {
 
     /* Out. */
     int result;
-    bool mounted;  /* VOLUME_LOOK */
-    char *found;   /* VOLUME_LOOK, VOLUME_MKDIR: the path without links */
-    char *program; /* VOLUME_MKDIR: the helper is needed */
+    bool mounted;   /* VOLUME_LOOK */
+    bool own_locks; /* VOLUME_MOUNT: the server knows nothing of them */
+    char *found;    /* VOLUME_LOOK, VOLUME_MKDIR: the path without links */
+    char *program;  /* VOLUME_MKDIR: the helper is needed */
 };
 
 /* Submit the phase of `v`.  Returns 0 or -errno. */

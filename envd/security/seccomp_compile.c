@@ -366,7 +366,7 @@ seccomp_compile(uint32_t default_action, const struct seccomp_rule *rules,
             set_add(&sets[i], rules[i].names[j]);
     find_ranges(c);
     write_program(c);
-    if (c->count > LIMIT_SECCOMP_STEPS)
+    if (c->count == 0 || c->count > LIMIT_SECCOMP_STEPS)
         return -E2BIG;
     ret->len = (unsigned short)c->count;
     ret->filter = realloc(steps, c->count * sizeof(*steps));
