@@ -117,7 +117,7 @@ $B/bin/fuzz_%: $B/tests/fuzz/fuzz_%.o $(OBJS) $(TEST_O)
 
 # What is not on the path of bytes is built small: it runs once a request.
 cold := api guest init security
-$(cold:%=$B/envd/%/%.o): cflags.release += -Os
+$(cold:%=$B/envd/%/%.o) $B/envd/options%.o: cflags.release += -Os
 
 # The commit is compiled into one file only, rebuilt when it changes.
 $B/envd/main.o: CPPFLAGS_ALL += -DENVD_COMMIT='"$(COMMIT)"'

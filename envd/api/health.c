@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "connect/json_write.h"
 #include "envd.h"
+#include "guest/freezer.h"
+#include "guest/fsfreeze.h"
 #include "http/exchange.h"
 #include "http/server.h"
 #include "loop/loop.h"
@@ -55,6 +57,22 @@ word_cgroups(struct envd *e)
 }
 
 static const char *
+word_freeze(struct envd *e)
+{
+    return e->freezer == NULL           ? "impossible"
+           : freezer_stands(e->freezer) ? "frozen"
+                                        : "thawed";
+}
+
+static const char *
+word_fsfreeze(struct envd *e)
+{
+    return e->fsfreeze == NULL            ? NULL
+           : fsfreeze_frozen(e->fsfreeze) ? "frozen"
+                                          : "thawed";
+}
+
+static const char *
 word_longest_stall(struct envd *e)
 {
     return loop_stalls(e->loop).longest;
@@ -64,10 +82,9 @@ static const struct {
     const char *key;
     health_word_fn word;
 } words[] = {
-    {"commit", word_commit},
-    {"listeners", word_listeners},
-    {"cgroups", word_cgroups},
-    {"longest_stall_in", word_longest_stall},
+    {"commit", word_commit},        {"listeners", word_listeners},
+    {"cgroups", word_cgroups},      {"commands", word_freeze},
+    {"file_system", word_fsfreeze}, {"longest_stall_in", word_longest_stall},
 };
 
 static void

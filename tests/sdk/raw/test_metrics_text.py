@@ -115,6 +115,7 @@ def test_everything_is_there(accept):
         "envd_process_readers_cut_total", "envd_process_rings_bytes", "envd_watchers",
         "envd_watch_events_total", "envd_watch_overflows_total", "envd_worker_jobs",
         "envd_worker_threads", "envd_log_lines_dropped_total", "envd_machine_memory_bytes",
+        "envd_init_requests_total", "envd_init_works_total", "envd_fsfreeze_freezes_total",
     } <= names
     assert first["envd_build_info", tuple(dict(
         (key, text) for name, labels in first if name == "envd_build_info"
@@ -251,6 +252,7 @@ def test_verbose_health(query):
     assert found["pid"] == int(os.environ["ENVD_PID"]) and found["port"] == wire.PORT
     assert found["connections"] >= 1 and found["uptime_s"] >= 0
     assert "tcp" in found["listeners"].split()
+    assert found["file_system"] == "thawed" and found["commands"] in ("thawed", "impossible")
     assert answer.body.endswith(b"\n}\n")
 
 
