@@ -107,9 +107,6 @@ on_privileged_thread(void *ctx)
 {
     const struct envd *e = ctx;
 
-    /* As the other threads; the spawner's are born with less. */
-    (void)setpriority(PRIO_PROCESS, 0,
-                      getpriority(PRIO_PROCESS, (id_t)getpid()));
     (void)seccomp_filter_thread(e->options.seccomp, true);
 }
 

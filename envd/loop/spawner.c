@@ -5,13 +5,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* A child begins on a copy of this stack, with two paths on it. */
 #define SPAWNER_STACK_BYTES (256 * 1024)
@@ -35,15 +32,7 @@ sem_take(sem_t *s)
 static void *
 spawner_main(void *unused)
 {
-    /*
-     * A child is to have less weight than we, or the loop would wait not for
-     * the clone but for what the child does first.
-     */
-    const struct sched_param none = {0};
-
     (void)unused;
-    (void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK,
-                  &none);
     for (;;) {
         sem_take(&spawner.asked);
         if (spawner.fn == NULL)

@@ -21,8 +21,7 @@ void spawner_stop(void);
 /*
  * Run fn(ctx) on that thread and wait for its end; without such a thread it
  * runs at once, on the caller's.  `fn` must be as short as what it was called
- * for: the loop stands still meanwhile.  All signals are blocked in it, and
- * what it makes has a nice value of 0 if the agent's is negative.
+ * for: the loop stands still meanwhile.  All signals are blocked in it.
  *
  * Context: loop, or the main thread before there is one; one at a time.
  */
