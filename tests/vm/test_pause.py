@@ -16,9 +16,9 @@ COUNTS_ON = (f"count() {{ ls {WATCHED} | wc -l; }}; begun=$(count); "
 
 def test_ten_times_in_a_row(own_debian, figure):
     guest.sh(f"mkdir {WATCHED}; echo in memory >/dev/shm/file; echo not written yet >/root/file")
+    watcher = watching.Polled(WATCHED)
     counter = guest.Lines("counter", rpc.shell(COUNT))
     shell = guest.terminal("shell")
-    watcher = watching.Polled(WATCHED)
     agent, listed = guest.agent_pid(), sorted(rpc.pids())
     watched = []
     guest.type_line(shell, "x=0")
