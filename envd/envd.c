@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/clock_moved.h"
 #include "api/freeze.h"
 #include "api/health.h"
 #include "api/helper_spawn.h"
@@ -30,6 +31,7 @@
 #include "base/scope.h"
 #include "base/status.h"
 #include "guest/ca_bundle.h"
+#include "guest/clock_watch.h"
 #include "guest/freezer.h"
 #include "guest/fsfreeze.h"
 #include "guest/hooks.h"
@@ -299,6 +301,7 @@ envd_new(const struct envd_options *options)
     if (e->mmds != NULL)
         mmds_poll(e->mmds, -1);
     e->ports = open_ports(e);
+    e->clock = clock_watch_new(e->loop, clock_moved, e);
     return e;
 }
 
@@ -400,6 +403,7 @@ envd_free(struct envd *e)
     freezer_free(e->freezer);
     fsfreeze_free(e->fsfreeze);
     ports_free(e->ports);
+    clock_watch_free(e->clock);
     process_table_free(e->processes);
     cgroups_close(e->cgroups);
     loop_run_deferred(e->loop);

@@ -17,6 +17,7 @@
 struct access_token;
 struct ca_bundle;
 struct cgroups;
+struct clock_watch;
 struct cpu_sampler;
 struct freezer;
 struct fsfreeze;
@@ -116,6 +117,7 @@ struct envd {
     struct fsfreeze *fsfreeze;   /* of the root file system */
     struct mime_types *types;    /* NULL until a download has read them */
     unsigned int downloads_gzip; /* those that compress */
+    struct clock_watch *clock;   /* NULL: nobody sees it being set */
     struct ports *ports;         /* found open, and forwarded */
     unsigned int port_followers; /* streams that tell of them */
 };

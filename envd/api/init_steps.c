@@ -15,6 +15,7 @@
 #include "envd.h"
 #include "guest/ca_bundle.h"
 #include "guest/clock.h"
+#include "guest/clock_watch.h"
 #include "guest/mmds.h"
 #include "guest/ports.h"
 #include "guest/settings.h"
@@ -139,6 +140,8 @@ step_clock(struct init_work *w)
         return true;
     r = clock_step(NULL, init_request_host_ns(w->request), &w->clock_delta_ns);
     w->clock_set = r > 0;
+    if (w->clock_set)
+        clock_watch_expect(w->service->envd->clock);
     if (r < 0 && log_begin(&line, LOG_LEVEL_ERROR, "envd"))
         log_end(&line, "cannot set the clock: %s", errno_text(-r));
     return true;

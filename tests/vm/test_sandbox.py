@@ -122,6 +122,20 @@ def test_ten_resumes_with_init(sandbox, figure):
     assert len({line["generation"] for line in resumed}) >= CYCLES - 1
 
 
+def test_clock_set_by_another(sandbox):
+    """As a time service does after a pause that no host has told us of."""
+    init(sandbox, "life-0")
+    guest.sh("date -s @$(( $(date +%s) + 7200 ))", headers=ROOT)
+    deadline = time.monotonic() + guest.PATIENCE
+    while not (told := [line for line in sandbox.logged()
+                        if line["message"] == "The clock was set"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(told) == 1 and abs(told[0]["moved_ms"] - 7200_000) < 5000
+    assert init(sandbox, "life-0")
+    assert abs(int(guest.sh("date +%s")) - time.time()) < 5
+
+
 def test_same_lifecycle_keeps_connections(sandbox):
     """A checkpoint in place: the same run goes on after it."""
     init(sandbox, "life-0")
