@@ -124,8 +124,9 @@ reply_result(struct http_exchange *x, const struct freeze_result *r)
     char legacy[] = "legacy";
     SCOPE(buf_done) struct buf body = {0};
     SCOPE(status_done) struct status st = {0};
-    Rest__FreezeResult message = REST__FREEZE_RESULT__INIT;
+    Rest__FreezeResult message;
 
+    rest__freeze_result__init(&message);
     message.allowlisted = r->allowlisted;
     message.failed = r->failed;
     message.frozen = r->frozen;

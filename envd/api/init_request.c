@@ -117,7 +117,7 @@ make_digest(struct init_request *r)
         SHA256Update(&hash, (const uint8_t *)r->token.data, r->token.len);
     hash_size(&hash, m->env_vars != NULL);
     hash_size(&hash, m->n_env_vars);
-    for (size_t i = 0; i < m->n_env_vars; i++) {
+    for (size_t i = 0; m->env_vars != NULL && i < m->n_env_vars; i++) {
         hash_text(&hash, m->env_vars[i]->key);
         hash_text(&hash, m->env_vars[i]->value);
     }

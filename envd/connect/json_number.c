@@ -172,7 +172,7 @@ json_number_format(char out[static JSON_NUMBER_SIZE], double value, bool single)
         for (int i = 0; i < count || i <= exponent; i++) {
             if (i == exponent + 1)
                 *p++ = '.';
-            *p++ = i < count ? digits[i] : '0';
+            *p++ = (char)(i < count ? digits[i] : '0');
         }
     }
     return (size_t)(p - out);

@@ -20,8 +20,8 @@
 
 /* Whether it is in these messages.  ret_end  set at the end of the answer */
 static bool
-look(struct nlmsghdr *h, size_t len, uint16_t port,
-     struct port_holder *ret, bool *ret_end)
+look(struct nlmsghdr *h, size_t len, uint16_t port, struct port_holder *ret,
+     bool *ret_end)
 {
     bool found = false;
 
