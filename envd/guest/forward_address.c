@@ -20,6 +20,11 @@
 #define INTERFACE       "eth0"
 #define SANDBOX_ADDRESS "169.254.0.21"
 
+/* After news. */
+#define PAUSE_FIRST_MS 5
+#define PAUSE_GROWTH   5
+#define PAUSE_LAST_MS  500
+
 /* Whether a socket can be bound to it. */
 static bool
 is_present(struct in_addr address)
@@ -60,6 +65,29 @@ forward_address_check(struct forward_address *a)
 }
 
 static void
+look(struct forward_address *a)
+{
+    if (forward_address_check(a))
+        a->on_change(a);
+}
+
+static void
+on_time(struct loop_timer *t)
+{
+    struct forward_address *a = container_of(t, struct forward_address, timer);
+
+    if (a->pause_ms < PAUSE_LAST_MS) {
+        a->pause_ms *= PAUSE_GROWTH;
+        loop_timer_set(&a->timer, a->pause_ms);
+    }
+    look(a);
+}
+
+/*
+ * The kernel says it before it is so: the route to an address comes after the
+ * news of it, and goes after it, too.  So we look again for a while.
+ */
+static void
 on_news(struct loop_io *io)
 {
     struct forward_address *a = container_of(io, struct forward_address, io);
@@ -69,8 +97,9 @@ on_news(struct loop_io *io)
     for (int i = 0; i < 64; i++)
         if (recv(a->fd, rest, sizeof(rest), MSG_DONTWAIT) <= 0)
             break;
-    if (forward_address_check(a))
-        a->on_change(a);
+    a->pause_ms = PAUSE_FIRST_MS;
+    loop_timer_set(&a->timer, a->pause_ms);
+    look(a);
 }
 
 static int
@@ -101,6 +130,7 @@ forward_address_init(struct forward_address *a, struct loop *loop,
         .fd = open_news(),
         .on_change = on_change,
     };
+    loop_timer_init(loop, &a->timer, on_time);
     if (a->fd >= 0) {
         loop_io_init(loop, &a->io, a->fd, EV_READ, on_news);
         loop_io_arm(&a->io);
@@ -113,5 +143,6 @@ forward_address_done(struct forward_address *a)
 {
     if (a->fd >= 0)
         loop_io_disarm(&a->io);
+    loop_timer_cancel(&a->timer);
     fd_close(&a->fd);
 }

@@ -17,6 +17,8 @@ struct forward_address {
     struct in_addr address;
     bool present; /* the machine has it */
     struct loop_io io;
+    struct loop_timer timer; /* to look again */
+    int64_t pause_ms;
     int fd; /* tells of changes; -1: the kernel does not */
     /* The address may be another one, or gone. */
     void (*on_change)(struct forward_address *a);

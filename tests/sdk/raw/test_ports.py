@@ -36,7 +36,9 @@ MIB = 1 << 20
 def sandbox():
     """The address of a sandbox, which the agent has been waiting for."""
     with address(SANDBOX):
+        eventually(lambda: ports().get("forwardAddress") == SANDBOX)
         yield SANDBOX
+    eventually(lambda: "forwardAddress" not in ports())
 
 
 @pytest.fixture
