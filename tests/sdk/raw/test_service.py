@@ -60,7 +60,12 @@ class Manager:
 
     def message(self):
         """The next one: its lines, and the descriptors that came along."""
-        data, fds, _, _ = socket.recv_fds(self.sock, 4096, 4)
+        try:
+            data, fds, _, _ = socket.recv_fds(self.sock, 4096, 4)
+        except TimeoutError as error:
+            self.service.kill()
+            said = self.service.communicate()[1].decode()
+            raise AssertionError(f"silence, then {self.service.returncode}: {said}") from error
         self.received += fds
         return data.decode().split("\n"), fds
 
