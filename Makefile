@@ -138,7 +138,7 @@ $B/gen/oneofs.inc: proto/oneofs.awk $(PROTOS:%=proto/%.proto)
 	@mkdir -p $B/gen
 	awk -f $^ >$@
 # System call filters, for the machine that is built for.
-$B/gen/seccomp_filters.inc: tools/seccomp_filters.c
+$B/gen/seccomp_filters.inc: envd/security/build/seccomp_filters.c
 	@mkdir -p $(@D)
 	$(HOST_CC) -std=gnu17 -O1 -D_GNU_SOURCE $(WARN) -o $(@:.inc=) $< -lseccomp
 	$(@:.inc=) $(MACHINE) >$@.new

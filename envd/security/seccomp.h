@@ -1,7 +1,7 @@
 /*
  * System call filters of our own making: those for the agent's threads, and
  * the one for commands that ask for it.  The programs are made at build time,
- * by tools/seccomp_filters.c.
+ * by envd/security/build/seccomp_filters.c.
  *
  * Rule: the contract's section on seccomp; seccomp(2).
  */

@@ -174,7 +174,11 @@ def own_address():
     """
     import fcntl
     import struct
-    request = struct.pack("16sHH4s8x", b"lo:mmds", socket.AF_INET, 0,
-                          socket.inet_aton(ADDRESS))
+
+    def request(address):
+        return struct.pack("16sHH4s8x", b"lo:mmds", socket.AF_INET, 0, socket.inet_aton(address))
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, 0x8916, request)  # SIOCSIFADDR
+        fcntl.ioctl(sock, 0x8916, request(ADDRESS))  # SIOCSIFADDR
+        # Its network would be ours, too: all of the addresses of sandboxes.
+        fcntl.ioctl(sock, 0x891C, request("255.255.255.255"))  # SIOCSIFNETMASK
