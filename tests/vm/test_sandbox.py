@@ -340,13 +340,22 @@ def test_limits_of_the_workload(sandbox):
     eaten = rpc.start({"process": {"cmd": "/usr/bin/perl", "args": [
         "-e", "my @a; push @a, 'x' x 1048576 while 1"]}})
     assert eaten.finish()["status"] == "signal: killed"
-    forked = rpc.start(rpc.shell("i=0; while [ $i -lt 200000 ]; do sleep 100 & i=$((i+1)); done"),
-                       )
+    guest.sh("echo 8388608 >/sys/fs/cgroup/user/memory.max", tag="_system")
+    small = rpc.start({"process": {"cmd": "/usr/bin/perl", "args": ["-e", "my $x = 'x' x 33554432"]}})
+    assert small.finish()["status"] == "signal: killed"
+    guest.sh(f"echo {total - reserve} >/sys/fs/cgroup/user/memory.max", tag="_system")
+    forked = rpc.start(rpc.shell("i=0; while [ $i -lt 200000 ]; do sleep 100 & i=$((i+1)); done"))
     # The agent starts commands of its own cgroup whatever the others do.
     assert guest.sh("echo here", tag="_system") == "here\n"
     rpc.must("Process/SendSignal", {"process": {"pid": forked.pid}, "signal": "SIGNAL_SIGKILL"})
     forked.finish()
     assert guest.sh("echo again") == "again\n"
+
+
+def mounted(made):
+    """How often the volume was mounted, by its server."""
+    with open(made.exported + ".mounted", encoding="ascii") as file:
+        return len(file.readlines())
 
 
 def test_volumes(sandbox):
@@ -364,15 +373,35 @@ def test_volumes(sandbox):
     with open(os.path.join(sandbox.exported, "written"), encoding="ascii") as file:
         assert file.read() == "from the guest\n"
 
-    def mounted():
-        with open(sandbox.exported + ".mounted", encoding="ascii") as file:
-            return len(file.readlines())
-
-    assert mounted() == 1
+    assert mounted(sandbox) == 1
     init(sandbox, "life-0", volumeMounts=volumes)
-    assert mounted() == 1
+    assert mounted(sandbox) == 1
     paused(sandbox)
     init(sandbox, "life-1", volumeMounts=volumes)
-    assert mounted() == 2
+    assert mounted(sandbox) == 2
     assert len(guest.sh("grep ' /mnt/volume ' /proc/mounts").splitlines()) == 1
     assert guest.sh("cat /mnt/volume/file") == "from the host"
+
+
+def test_two_hundred_attempts_while_a_volume_is_slow(sandbox):
+    """The host gives up on each and comes again: one mount, and the thaw before the answer."""
+    init(sandbox, "life-0")
+    ticking = guest.Lines("ticking", rpc.shell("while :; do echo; sleep 0.02; done"))
+    ticking.until(b"\n")
+    assert wire.exchange("POST", "/freeze?maxWaitMs=5000").status == 200
+    with open(sandbox.exported + ".slow", "w", encoding="ascii") as file:
+        file.write("8")
+    volumes = [{"nfs_target": f"{machine.EXPORTER}:/exported", "path": "/mnt/volume"}]
+
+    def attempt(limit):
+        return machine.answer(machine.post_init(lifecycleID="life-0", volumeMounts=volumes), limit)
+
+    given_up = 0
+    for _ in range(200):
+        given_up += attempt(0.02) == b""
+    assert given_up == 200
+    assert attempt(guest.PATIENCE).startswith(b"HTTP/1.1 204 ")
+    assert mounted(sandbox) == 1
+    assert wire.exchange("GET", "/health").status == 204
+    ticking.until(b"\n", len(ticking.received))
+    ticking.until(b"\n", len(ticking.received))
