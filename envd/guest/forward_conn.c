@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,7 +38,8 @@ struct forward_conn {
     struct loop_timer linger;
     unsigned int linger_steps;
     bool dialing;
-    bool broken; /* one end was reset */
+    bool broken;      /* one end was reset */
+    bool doubtful[2]; /* it may have been, see is_lost() */
 };
 
 void
@@ -143,6 +145,29 @@ break_up(struct forward_conn *c)
     loop_timer_set(&c->linger, LINGER_STEP_MS);
 }
 
+/*
+ * Whether an end was reset that its flow does not read: all was read, or what
+ * comes from the client has nowhere to go.  Without this a program that stands
+ * still would keep each connection of clients that have long given up.
+ */
+static bool
+is_lost(struct forward_conn *c, int which)
+{
+    struct pollfd p = {.fd = c->ends[which].fd};
+
+    if (!c->doubtful[which] ||
+        (!c->flows[which].over &&
+         (which == PROGRAM || c->ends[PROGRAM].writable)))
+        return false;
+    c->doubtful[which] = false;
+    if (poll(&p, 1, 0) <= 0)
+        return false;
+    /* Where both directions were ended in order, it hangs up, too. */
+    return (p.revents & POLLERR) != 0 ||
+           ((p.revents & POLLHUP) != 0 &&
+            (c->broken || !c->flows[!which].over));
+}
+
 /* ---- its life ------------------------------------------------------------ */
 
 /* Move one direction; false when the connection has come to its end. */
@@ -189,12 +214,16 @@ on_work(struct loop_slack *s)
         break_up(c);
         return;
     }
-    if (!c->flows[CLIENT].over || !c->flows[PROGRAM].over)
-        return;
-    if (c->broken)
+    if (c->flows[CLIENT].over && c->flows[PROGRAM].over) {
+        if (c->broken)
+            break_up(c);
+        else
+            conn_free(c, /* reset= */ false);
+    } else if (is_lost(c, CLIENT)) {
+        forward_conn_abort(c);
+    } else if (is_lost(c, PROGRAM)) {
         break_up(c);
-    else
-        conn_free(c, /* reset= */ false);
+    }
 }
 
 static void
@@ -205,6 +234,7 @@ note_edges(struct forward_conn *c, int which)
 
     end->readable = end->readable || (ready & EV_READ) != 0;
     end->writable = end->writable || (ready & EV_WRITE) != 0;
+    c->doubtful[which] = c->doubtful[which] || (ready & EV_READ) != 0;
     if (!c->dialing)
         loop_slack_queue(c->forwarder->loop, &c->work);
 }
@@ -212,7 +242,11 @@ note_edges(struct forward_conn *c, int which)
 static void
 on_client(struct loop_io *io)
 {
-    note_edges(container_of(io, struct forward_conn, ios[CLIENT]), CLIENT);
+    struct forward_conn *c = container_of(io, struct forward_conn, ios[CLIENT]);
+
+    note_edges(c, CLIENT);
+    if (c->dialing && is_lost(c, CLIENT))
+        forward_conn_abort(c);
 }
 
 static void

@@ -119,19 +119,6 @@ write_failed(struct flow_end *to)
 }
 
 static enum step
-fill(struct flow *f, struct flow_end *from)
-{
-    ssize_t n = splice(from->fd, NULL, f->pipe->fds[1], NULL, f->pipe->size,
-                       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-    if (n < 0)
-        return read_failed(from);
-    f->eof = n == 0;
-    f->pipe->held = (size_t)n;
-    return STEP_ON;
-}
-
-static enum step
 drain(const struct flow *f, struct flow_end *to, size_t *moved)
 {
     ssize_t n = splice(f->pipe->fds[0], NULL, to->fd, NULL, f->pipe->held,
@@ -169,6 +156,24 @@ copy(struct flow *f, struct flow_end *from, struct flow_end *to, size_t *moved)
     return STEP_ON;
 }
 
+/*
+ * Urgent data stop splice(2), which then takes what is behind them for the end,
+ * or for nothing; recv(2) knows better.
+ */
+static enum step
+fill(struct flow *f, struct flow_end *from, struct flow_end *to, size_t *moved)
+{
+    ssize_t n = splice(from->fd, NULL, f->pipe->fds[1], NULL, f->pipe->size,
+                       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+    if (n == 0 || (n < 0 && errno == EAGAIN))
+        return copy(f, from, to, moved);
+    if (n < 0)
+        return read_failed(from);
+    f->pipe->held = (size_t)n;
+    return STEP_ON;
+}
+
 static enum step
 move(struct flow *f, struct flow_pipes *pool, struct flow_end *from,
      struct flow_end *to, size_t *moved)
@@ -181,7 +186,8 @@ move(struct flow *f, struct flow_pipes *pool, struct flow_end *from,
         return STEP_WAITS;
     if (f->pipe == NULL)
         f->pipe = pipe_take(pool);
-    return f->pipe != NULL ? fill(f, from) : copy(f, from, to, moved);
+    return f->pipe != NULL ? fill(f, from, to, moved)
+                           : copy(f, from, to, moved);
 }
 
 void

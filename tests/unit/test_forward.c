@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -394,6 +395,133 @@ test_reset_of_the_client(void **state)
     scene_done(&s);
 }
 
+/* Wait for a reset, reading nothing. */
+static void
+await_reset(int fd)
+{
+    struct pollfd p = {.fd = fd};
+
+    assert_int_equal(poll(&p, 1, PATIENCE_S * 1000), 1);
+    assert_true((p.revents & POLLERR) != 0);
+}
+
+static void
+client_ends_and_resets(struct scene *s)
+{
+    int fd = connect_outside(s);
+    char bytes[5];
+
+    assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+    socket_reset(fd);
+}
+
+/* It has seen the end of the client, and says no more. */
+static void
+program_idles_behind_the_end(struct scene *s)
+{
+    char byte;
+
+    s->program_fd = take(s);
+    assert_int_equal(send(s->program_fd, "ready", 5, 0), 5);
+    assert_int_equal(recv(s->program_fd, &byte, 1, 0), 0);
+    assert_int_equal(send(s->program_fd, "ended", 5, 0), 5);
+    await_reset(s->program_fd);
+}
+
+static void
+test_reset_behind_the_end(void **state)
+{
+    struct scene s = {.client = client_ends_and_resets,
+                      .program = program_idles_behind_the_end};
+
+    (void)state;
+    scene_init(&s, 16);
+    play(&s);
+    assert_int_equal(forwarder_stats(s.forwarder)->connections, 0);
+    fd_close(&s.program_fd);
+    scene_done(&s);
+}
+
+/* Send as long as anything is taken, then give up. */
+static void
+client_gives_up(struct scene *s)
+{
+    int fd = connect_outside(s);
+    static uint8_t piece[65536];
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    char bytes[5];
+
+    assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+    while (poll(&p, 1, 300) > 0)
+        (void)send(fd, piece, sizeof(piece), MSG_DONTWAIT);
+    socket_reset(fd);
+}
+
+/* It reads nothing until the connection is gone. */
+static void
+program_stands_still(struct scene *s)
+{
+    s->program_fd = take(s);
+    assert_int_equal(send(s->program_fd, "ready", 5, 0), 5);
+    await_reset(s->program_fd);
+}
+
+static void
+test_reset_towards_a_program_that_stands_still(void **state)
+{
+    struct scene s = {.client = client_gives_up,
+                      .program = program_stands_still};
+
+    (void)state;
+    scene_init(&s, 16);
+    play(&s);
+    assert_int_equal(forwarder_stats(s.forwarder)->connections, 0);
+    fd_close(&s.program_fd);
+    scene_done(&s);
+}
+
+/* ---- urgent data --------------------------------------------------------- */
+
+static void
+client_is_urgent(struct scene *s)
+{
+    SCOPE(fd_close) int fd = connect_outside(s);
+    char bytes[5];
+
+    assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+    assert_int_equal(send(fd, "before", 6, 0), 6);
+    assert_int_equal(send(fd, "!", 1, MSG_OOB), 1);
+    assert_int_equal(send(fd, "behind", 6, 0), 6);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+}
+
+static void
+program_hears_all(struct scene *s)
+{
+    SCOPE(fd_close) int fd = take(s);
+    char bytes[13] = "";
+
+    assert_int_equal(send(fd, "ready", 5, 0), 5);
+    assert_int_equal(recv(fd, bytes, 13, MSG_WAITALL), 12);
+    assert_memory_equal(bytes, "beforebehind", 12);
+    assert_int_equal(send(fd, "ended", 5, 0), 5);
+}
+
+/* The urgent byte itself is of no stream; all others are. */
+static void
+test_urgent_data_hold_up_nothing(void **state)
+{
+    struct scene s = {.client = client_is_urgent, .program = program_hears_all};
+
+    (void)state;
+    scene_init(&s, 16);
+    play(&s);
+    scene_done(&s);
+}
+
 /* ---- bounds -------------------------------------------------------------- */
 
 static void
@@ -699,6 +827,9 @@ main(void)
         cmocka_unit_test(test_failed_dial_is_a_reset),
         cmocka_unit_test(test_reset_of_the_program),
         cmocka_unit_test(test_reset_of_the_client),
+        cmocka_unit_test(test_reset_behind_the_end),
+        cmocka_unit_test(test_reset_towards_a_program_that_stands_still),
+        cmocka_unit_test(test_urgent_data_hold_up_nothing),
         cmocka_unit_test(test_beyond_the_cap_is_a_reset),
         cmocka_unit_test(test_connections_outlive_their_forward),
         cmocka_unit_test(test_abort_resets_both_ends),
