@@ -197,7 +197,7 @@ on_end(void *ctx, int err)
         changes.changed = p->table.version != p->table.dump_version;
     }
     schedule(p, &changes);
-    ports_looked(p, changes.changed);
+    ports_looked(p);
 }
 
 static void
@@ -215,7 +215,7 @@ look(struct ports *p)
     if (sock_diag_dump(p->diag) == 0)
         return;
     schedule(p, &none);
-    ports_looked(p, /* changed= */ false);
+    ports_looked(p);
 }
 
 static void

@@ -184,12 +184,13 @@ pursue(struct ports *p)
 }
 
 void
-ports_looked(struct ports *p, bool changed)
+ports_looked(struct ports *p)
 {
     advance(p, STAGE_LOOKING, STAGE_LOOKED);
     if (any_at(p, STAGE_ASKED))
         ports_look_soon(p, 0);
-    if (changed || any_at(p, STAGE_LOOKED))
+    /* Not all that changes does so during a look. */
+    if (p->told_version != p->table.version || any_at(p, STAGE_LOOKED))
         pursue(p);
 }
 

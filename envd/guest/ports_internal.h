@@ -45,7 +45,7 @@ void ports_look_soon(struct ports *p, int64_t ms);
 
 /* A look begins; it is over. */
 void ports_looking(struct ports *p);
-void ports_looked(struct ports *p, bool changed);
+void ports_looked(struct ports *p);
 
 void ports_asking_init(struct ports *p);
 void ports_asking_done(struct ports *p);

@@ -24,7 +24,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "guest/port_owner.h"
-#include "guest/ports.h"
+#include "guest/ports_internal.h"
 #include "guest/sock_proc.h"
 #include "limits.h"
 #include "loop/loop.h"
@@ -669,6 +669,66 @@ test_resume_resets_what_is_open(void **state)
     (void)close(r.listener);
 }
 
+/* ---- an address that goes ------------------------------------------------ */
+
+struct following {
+    struct ports_follower follower;
+    struct loop_timer patience;
+    struct loop *loop;
+    struct ports *ports;
+    uint16_t port;
+    bool gone; /* the address */
+    bool told; /* that the port is no longer forwarded */
+};
+
+static void
+on_followed(struct ports_follower *follower)
+{
+    struct following *f = container_of(follower, struct following, follower);
+    const struct port *p = port_table_find(ports_table(f->ports), f->port);
+    struct forward_address *a = &f->ports->address;
+
+    if (p == NULL)
+        return;
+    if (f->gone && !port_is_forwarded(p)) {
+        f->told = true;
+        loop_stop(f->loop);
+    } else if (!f->gone && port_is_forwarded(p)) {
+        f->gone = true;
+        a->present = false;
+        a->on_change(a);
+    }
+}
+
+static void
+on_out_of_patience(struct loop_timer *t)
+{
+    loop_stop(container_of(t, struct following, patience)->loop);
+}
+
+/* Nothing else changes: followers hear of it nevertheless. */
+static void
+test_followers_hear_of_an_address_that_goes(void **state)
+{
+    const struct ports_options o = {.address = "127.0.0.9"};
+    struct following f = {.follower.on_change = on_followed,
+                          .loop = loop_new()};
+    int fd = listen_somewhere(&f.port);
+
+    (void)state;
+    f.ports = ports_new(f.loop, &o);
+    ports_follow(f.ports, &f.follower);
+    loop_timer_init(f.loop, &f.patience, on_out_of_patience);
+    loop_timer_set(&f.patience, 30 * 1000);
+    assert_int_equal(loop_run(f.loop), 0);
+    assert_true(f.told);
+    loop_timer_cancel(&f.patience);
+    ports_unfollow(f.ports, &f.follower);
+    ports_free(f.ports);
+    loop_free(f.loop);
+    (void)close(fd);
+}
+
 /* The agent's own port is nobody's to forward. */
 static void
 test_own_port(void **state)
@@ -709,6 +769,7 @@ main(void)
         cmocka_unit_test(test_sockets_of_proc),
         cmocka_unit_test(test_question),
         cmocka_unit_test(test_resume_resets_what_is_open),
+        cmocka_unit_test(test_followers_hear_of_an_address_that_goes),
         cmocka_unit_test(test_own_port),
     };
 
