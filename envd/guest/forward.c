@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "guest/forward_internal.h"
+#include "limits.h"
 
 #define BACKLOG          128
 #define ACCEPTS_PER_TURN 16
@@ -181,6 +182,8 @@ forwarder_new(struct loop *loop, const struct forwarder_options *o)
 
     f->loop = loop;
     f->options = *o;
+    /* Where descriptors are few, their pipes do not take the rest of them. */
+    f->pipes.max = MIN((size_t)LIMIT_FORWARD_PIPES, o->connections_max / 2 + 1);
     TAILQ_INIT(&f->conns);
     TAILQ_INIT(&f->forwards);
     loop_timer_init(loop, &f->rest, on_rested);

@@ -30,7 +30,7 @@ pipe_new(struct flow_pipes *pool)
     int fds[2];
     int size;
 
-    if (pool->count >= (pool->max != 0 ? pool->max : LIMIT_FORWARD_PIPES))
+    if (pool->count >= pool->max)
         return NULL;
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return NULL;

@@ -19,12 +19,12 @@ struct flow_pipe {
     size_t held; /* bytes in it */
 };
 
-/* Zero-initialise it; end it with flow_pipes_done(). */
+/* Zero-initialise it and set `max`; end it with flow_pipes_done(). */
 struct flow_pipes {
     struct flow_pipe *spare;
     size_t spare_count;
     size_t count; /* with the spare ones */
-    size_t max;   /* 0: LIMIT_FORWARD_PIPES */
+    size_t max;   /* above, bytes are copied */
 };
 
 void flow_pipes_done(struct flow_pipes *pool);

@@ -564,6 +564,19 @@ test_beyond_the_cap_is_a_reset(void **state)
     scene_done(&s);
 }
 
+/* As many as may be are not all descriptors there are: 1024, a quarter each. */
+static void
+test_descriptors_are_left_to_others(void **state)
+{
+    struct scene s = {0};
+
+    (void)state;
+    scene_init(&s, 256);
+    assert_true(s.forwarder->pipes.max > 0);
+    assert_true(2 * 256 + 2 * s.forwarder->pipes.max < 1024 - 128);
+    scene_done(&s);
+}
+
 /* ---- the forward and its connections ------------------------------------- */
 
 static void
@@ -831,6 +844,7 @@ main(void)
         cmocka_unit_test(test_reset_towards_a_program_that_stands_still),
         cmocka_unit_test(test_urgent_data_hold_up_nothing),
         cmocka_unit_test(test_beyond_the_cap_is_a_reset),
+        cmocka_unit_test(test_descriptors_are_left_to_others),
         cmocka_unit_test(test_connections_outlive_their_forward),
         cmocka_unit_test(test_abort_resets_both_ends),
         cmocka_unit_test(test_idle_connections_hold_no_pipe),
