@@ -482,6 +482,54 @@ test_reset_towards_a_program_that_stands_still(void **state)
     scene_done(&s);
 }
 
+struct dialling {
+    struct scene scene;
+    struct loop_timer timer;
+    int64_t end_ms;
+    int resets;
+};
+
+static void
+on_look(struct loop_timer *t)
+{
+    struct dialling *d = container_of(t, struct dialling, timer);
+    const struct forwarder_stats *stats = forwarder_stats(d->scene.forwarder);
+
+    if (stats->connections == 1 && d->resets++ == 0)
+        socket_reset(d->scene.client_fd);
+    if ((stats->connections_total == 1 && stats->connections == 0) ||
+        loop_now_ms() > d->end_ms)
+        loop_stop(d->scene.loop);
+    else
+        loop_timer_set(t, 1);
+}
+
+/* The program takes nobody: who gives up meanwhile is not waited for. */
+static void
+test_reset_before_the_program_takes_it(void **state)
+{
+    struct dialling d = {.end_ms = loop_now_ms() + (int64_t)PATIENCE_S * 1000};
+    struct scene *s = &d.scene;
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int filler;
+
+    (void)state;
+    scene_init(s, 16);
+    a.sin_port = htons(s->port);
+    assert_int_equal(listen(s->listener, 0), 0);
+    filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(filler, (struct sockaddr *)&a, sizeof(a)), 0);
+    s->client_fd = connect_outside(s);
+    loop_timer_init(s->loop, &d.timer, on_look);
+    loop_timer_set(&d.timer, 1);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_int_equal(d.resets, 1);
+    assert_int_equal(forwarder_stats(s->forwarder)->connections, 0);
+    fd_close(&filler);
+    scene_done(s);
+}
+
 /* ---- urgent data --------------------------------------------------------- */
 
 static void
@@ -842,6 +890,7 @@ main(void)
         cmocka_unit_test(test_reset_of_the_client),
         cmocka_unit_test(test_reset_behind_the_end),
         cmocka_unit_test(test_reset_towards_a_program_that_stands_still),
+        cmocka_unit_test(test_reset_before_the_program_takes_it),
         cmocka_unit_test(test_urgent_data_hold_up_nothing),
         cmocka_unit_test(test_beyond_the_cap_is_a_reset),
         cmocka_unit_test(test_descriptors_are_left_to_others),
