@@ -49,7 +49,8 @@ def healthy():
 
 def is_pending(pid, number):
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigPnd", "ShdPnd"))]
+        masks = [int(line.split()[1], 16) for line in status
+                 if line.startswith(("SigPnd", "ShdPnd"))]
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
