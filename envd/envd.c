@@ -78,9 +78,27 @@ raise_limits(void)
     (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* What is opened must not get a number under which others write texts. */
+static void
+fill_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    fd_close(&fd);
+}
+
 static void
 prepare_process(void)
 {
+    sigset_t none;
+
+    fill_standard_fds();
+    /* Whoever has started us may have blocked those that we wait for. */
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* One heap for loop and workers, given back when it shrinks. */
     (void)mallopt(M_ARENA_MAX, 1);
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);

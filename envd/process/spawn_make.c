@@ -60,7 +60,8 @@ clone_child(struct spawn_plan *plan, int cgroup_fd, struct spawn_child *child)
         spawn_log_unplaced(-pid);
         pid = clone_raw(CLONE_CALL_NEW, -1, &child->pid_fd);
     }
-    if (pid == -ENOSYS || pid == -EINVAL || pid == -E2BIG) {
+    /* EPERM is of a filter: nothing that is asked for here needs a right. */
+    if (pid == -ENOSYS || pid == -EPERM || pid == -EINVAL || pid == -E2BIG) {
         /* The child has our handlers here, until it has reset all. */
         plan->ignored = UINT64_MAX;
         log_missing(CLONE_CALL_NEW, "clone3", -pid);

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 #include <dirent.h>
@@ -12,8 +13,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/ioprio.h>
 #include <linux/magic.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -918,6 +921,34 @@ test_clone_without_clone3(void **state)
     }
 }
 
+/* As old container engines have it, whose filters did not know the call. */
+static bool
+spawn_with_clone3_refused(void)
+{
+    static struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    static const struct sock_fprog program = {ARRAY_LEN(steps), steps};
+    struct spawn_spec spec = spec_of("");
+    const struct outcome *o;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        return false;
+    o = run_shell(&spec, "echo out");
+    return o->code == 0 && strcmp(o->out, "out\n") == 0;
+}
+
+static void
+test_clone3_refused(void **state)
+{
+    (void)state;
+    in_other_process(spawn_with_clone3_refused);
+}
+
 /* ---- cgroups ------------------------------------------------------------- */
 
 /* A cgroup of our own, or -1 when the machine has none to give. */
@@ -1076,6 +1107,7 @@ main(void)
         cmocka_unit_test(test_agent_without_standard_fds),
         cmocka_unit_test(test_unprivileged_agent),
         cmocka_unit_test(test_clone_without_clone3),
+        cmocka_unit_test(test_clone3_refused),
         cmocka_unit_test(test_cgroup),
         cmocka_unit_test(test_frozen_cgroup),
     };

@@ -100,23 +100,20 @@ check(int r, const char *what)
     exit(EXIT_FAILURE);
 }
 
-/* -1: this machine has no such call. */
-static int
-number_of(uint32_t machine, const char *name)
-{
-    int number = seccomp_syscall_resolve_name_arch(machine, name);
-
-    return number >= 0 && number <= NUMBER_MAX ? number : -1;
-}
-
+/*
+ * A rule for a call, if this machine has it.  The library takes the numbers of
+ * the machine that it runs on, and finds the other one's by their names.
+ */
 static void
 refuse(scmp_filter_ctx ctx, uint32_t machine, uint32_t action, const char *name,
        unsigned int arg_count, struct scmp_arg_cmp arg)
 {
-    int number = number_of(machine, name);
+    int number = seccomp_syscall_resolve_name_arch(machine, name);
 
-    if (number >= 0)
-        check(seccomp_rule_add_array(ctx, action, number, arg_count, &arg),
+    if (number >= 0 && number <= NUMBER_MAX)
+        check(seccomp_rule_add_array(ctx, action,
+                                     seccomp_syscall_resolve_name(name),
+                                     arg_count, &arg),
               name);
 }
 
@@ -255,7 +252,7 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "usage: seccomp_filters x86_64|aarch64\n");
         return EXIT_FAILURE;
     }
-    (void)printf("/* Made by tools/seccomp_filters.c with libseccomp. */\n");
+    (void)printf("/* Made by envd/security/build/seccomp_filters.c with libseccomp. */\n");
     (void)printf("#define SECCOMP_MACHINE 0x%xU\n", machine);
     (void)printf("#ifdef SECCOMP_WANT_FILTERS\n");
     print_filter(machine, FILTER_LOOP, "loop_filter");
