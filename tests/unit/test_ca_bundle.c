@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "guest/ca_bundle.h"
 #include "guest/pem.h"
+#include "still.h"
 
 #define PEM(body) \
     "-----BEGIN CERTIFICATE-----\n" body "\n-----END CERTIFICATE-----\n"
@@ -596,6 +597,25 @@ test_tidy(void **state)
                 "-----BEGIN CERTIFICATE-----\n", 0);
 }
 
+/* A worker that is left behind at the end goes on with what is its own. */
+static void
+test_left_behind(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    if (!still_make(scratch("bundle.crt")))
+        skip();
+    install_begin(A, &a);
+    WAIT_UNTIL(still_stands());
+    fixture_end_pool();
+    ca_bundle_free(bundle);
+    bundle = NULL;
+    still_let_go();
+    WAIT_UNTIL(occurs(A) == 1);
+    assert_int_equal(a.count, 0);
+}
+
 #define FIXTURE(test) cmocka_unit_test_setup_teardown(test, make, remove_all)
 
 int
@@ -625,6 +645,7 @@ main(void)
         FIXTURE(test_planted_directory),
         FIXTURE(test_linked_bundle),
         FIXTURE(test_full_disk),
+        FIXTURE(test_left_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "guest/hooks.h"
 #include "guest/trusted.h"
 #include "process/spawn.h"
+#include "still.h"
 
 #define EVENT "pre-freeze"
 #define DIR   "hooks/" EVENT
@@ -411,6 +412,28 @@ test_freed_early(void **state)
     assert_int_equal(a.count, 0);
 }
 
+/* A worker that is left behind at the end goes on with what is its own. */
+static void
+test_left_behind(void **state)
+{
+    struct answer a = {0};
+
+    (void)state;
+    scratch_dir(DIR);
+    script("a", 0755, "exit 0");
+    if (!still_make(scratch(DIR)))
+        skip();
+    hooks_run(hooks, EVENT, on_answer, &a);
+    WAIT_UNTIL(still_stands());
+    fixture_end_pool();
+    hooks_free(hooks);
+    hooks = NULL;
+    still_let_go();
+    for (int i = 0; i < 200; i++)
+        fixture_turn();
+    assert_int_equal(a.count, 0);
+}
+
 /* ---- paths --------------------------------------------------------------- */
 
 static void
@@ -533,6 +556,7 @@ main(void)
         FIXTURE(test_helper_missing),
         FIXTURE(test_spawn_fails),
         FIXTURE(test_freed_early),
+        FIXTURE(test_left_behind),
         FIXTURE(test_paths),
         FIXTURE(test_link_exchanged),
     };
