@@ -187,6 +187,9 @@ tidy_done(struct job *job)
     if (t->copy_error == 0)
         c->copied = true;
     tidy_log(t);
+    /* What it was ended for may fail. */
+    if (job_cancelled(job))
+        c->untidy = true;
     c->tidying = NULL;
     tidy_free(t);
     ca_advance(c);

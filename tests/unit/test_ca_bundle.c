@@ -379,6 +379,29 @@ test_queued(void **state)
     scratch_expect_file(COPY, A);
 }
 
+/* Background work that was ended for nothing is done after all. */
+static void
+test_tidied_after_a_failure(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    scratch_dir("copies");
+    scratch_file(COPY, C, 0644);
+    if (!still_make(scratch(COPY)))
+        skip();
+    install(A);
+    WAIT_UNTIL(still_stands());
+    assert_int_equal(unlink(scratch("bundle.crt")), 0);
+    install_begin(B, &a);
+    fixture_turn();
+    still_let_go();
+    WAIT_UNTIL(a.count > 0);
+    assert_string_not_equal(a.error, "");
+    WAIT_UNTIL(ca_bundle_idle(bundle));
+    scratch_expect_file(COPY, A);
+}
+
 /* A reader that never rests, and what it must always find. */
 struct witness {
     pthread_t thread;
@@ -638,6 +661,7 @@ main(void)
         FIXTURE(test_rebuilt_by_the_system),
         FIXTURE(test_newer_ends_older),
         FIXTURE(test_queued),
+        FIXTURE(test_tidied_after_a_failure),
         FIXTURE(test_never_without),
         FIXTURE(test_no_bundle),
         FIXTURE(test_not_a_file),
