@@ -677,6 +677,32 @@ test_bodies(void **state)
     }
 }
 
+/* What is small on the wire is not to be large in memory. */
+static void
+test_body_of_many_small_things(void **state)
+{
+    struct buf body = {0};
+    struct init_request *r;
+    bool memory;
+
+    (void)state;
+    buf_append_str(&body, "{\"envVars\":{\"LAST\":\"\"");
+    for (int i = 0; i < 50000; i++)
+        buf_appendf(&body, ",\"NAME_%d\":\"value\"", i);
+    buf_append_str(&body, "}}");
+    r = init_request_new(&body, &memory);
+    assert_non_null(r);
+    assert_int_equal(r->message->n_env_vars, 50001);
+    init_request_free(r);
+    buf_append_str(&body, "{\"volumeMounts\":[{}");
+    for (int i = 0; i < 1000000; i++)
+        buf_append_str(&body, ",{}");
+    buf_append_str(&body, "]}");
+    r = init_request_new(&body, &memory);
+    assert_null(r);
+    assert_false(memory);
+}
+
 /* The host's time goes on while a request waits. */
 static void
 test_host_time(void **state)
@@ -793,6 +819,7 @@ main(void)
         TEST(test_bounded),
         TEST(test_taken_down),
         TEST(test_bodies),
+        TEST(test_body_of_many_small_things),
         TEST(test_host_time),
         TEST(test_left_behind),
     };
