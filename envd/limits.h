@@ -123,6 +123,8 @@
       "to POST /init that want different things at once; beyond: cut")         \
     X(INIT_BODIES_BYTES, 16 * 1024 * 1024, "bytes",                            \
       "bodies of POST /init that wait; beyond: cut")                           \
+    X(INIT_DECODED_BYTES, 16 * 1024 * 1024, "bytes",                           \
+      "one body of POST /init, decoded (400)")                                 \
     X(INIT_HOLD_MS, 10 * 1000, "ms",                                           \
       "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \

@@ -126,7 +126,6 @@ struct init_resume {
     int reseed_error;
     int generation_error;
     uint64_t generation;
-    struct job job;
 };
 
 TAILQ_HEAD(init_waiters, init_waiter);

@@ -12,6 +12,7 @@
 #include "base/scope.h"
 #include "connect/json_read.h"
 #include "connect/message.h"
+#include "limits.h"
 #include "security/access.h"
 
 int64_t
@@ -170,6 +171,8 @@ init_request_new(struct buf *body, bool *ret_memory)
     char *original = malloc(len + 1);
     int result = -1;
 
+    /* Small things may take many times their text. */
+    arena_init(&r->arena, LIMIT_INIT_DECODED_BYTES);
     r->received_ns = init_now_ns();
     r->body = *body;
     *body = (struct buf){0};

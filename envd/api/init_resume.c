@@ -25,30 +25,71 @@
 #include "guest/run_files.h"
 #include "http/server.h"
 
+/* With what it needs: a worker that stands still may outlive the work. */
+struct reseed {
+    struct job job;
+    struct init_work *work; /* for the loop alone */
+    char *lifecycle;
+    int64_t timestamp_ns;
+    int seed_error;
+    int generation_error;
+    uint64_t generation;
+};
+
 /* No two lives of one memory are to draw the same random numbers. */
 static void
 run_reseed(struct job *job)
 {
-    struct init_resume *resume = container_of(job, struct init_resume, job);
-    const struct init_work *w = container_of(resume, struct init_work, resume);
-    const char *lifecycle = w->request->message->lifecycle_id;
+    struct reseed *r = container_of(job, struct reseed, job);
     char seed[160];
     size_t most = sizeof(seed) - 1;
     int len = snprintf(seed, sizeof(seed), "%" PRId64 " %" PRId64 " %s",
-                       w->request->timestamp_ns, init_now_ns(), lifecycle);
+                       r->timestamp_ns, init_now_ns(), r->lifecycle);
 
-    resume->reseed_error =
-        entropy_reseed(seed, len < 0 ? 0 : MIN((size_t)len, most));
-    resume->generation_error =
-        generation_bump(RUN_DIR, lifecycle, &resume->generation);
+    r->seed_error = entropy_reseed(seed, len < 0 ? 0 : MIN((size_t)len, most));
+    r->generation_error =
+        generation_bump(RUN_DIR, r->lifecycle, &r->generation);
+}
+
+static void
+reseed_free(struct reseed *r)
+{
+    free(r->lifecycle);
+    free(r);
 }
 
 static void
 on_reseeded(struct job *job)
 {
-    struct init_resume *resume = container_of(job, struct init_resume, job);
+    struct reseed *r = container_of(job, struct reseed, job);
+    struct init_work *w = r->work;
 
-    init_work_continue(container_of(resume, struct init_work, resume));
+    w->resume.reseed_error = r->seed_error;
+    w->resume.generation_error = r->generation_error;
+    w->resume.generation = r->generation;
+    reseed_free(r);
+    init_work_continue(w);
+}
+
+/* Returns whether init_work_continue() will be called. */
+static bool
+reseed_begin(struct init_work *w)
+{
+    struct reseed *r = xcalloc(1, sizeof(*r));
+
+    r->job = (struct job){.run = run_reseed,
+                          .done = on_reseeded,
+                          .urgent = true,
+                          .writes = true,
+                          .path = RUN_DIR};
+    r->work = w;
+    r->lifecycle = xstrdup(w->request->message->lifecycle_id);
+    r->timestamp_ns = w->request->timestamp_ns;
+    if (worker_submit(w->service->envd->workers, &r->job) == 0)
+        return true;
+    reseed_free(r);
+    w->resume.reseed_error = w->resume.generation_error = -EAGAIN;
+    return false;
 }
 
 /* What belonged to the life before: connections, log lines, forwarded ports. */
@@ -90,15 +131,7 @@ init_step_resume(struct init_work *w)
     w->resume.resumed = true;
     s->stats.resumes++;
     drop_old_life(w);
-    w->resume.job.run = run_reseed;
-    w->resume.job.done = on_reseeded;
-    w->resume.job.urgent = true;
-    w->resume.job.writes = true;
-    w->resume.job.path = RUN_DIR;
-    if (worker_submit(s->envd->workers, &w->resume.job) == 0)
-        return false;
-    w->resume.reseed_error = w->resume.generation_error = -EAGAIN;
-    return true;
+    return !reseed_begin(w);
 }
 
 static void

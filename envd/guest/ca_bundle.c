@@ -187,6 +187,9 @@ tidy_done(struct job *job)
     if (t->copy_error == 0)
         c->copied = true;
     tidy_log(t);
+    /* What it was ended for may fail. */
+    if (job_cancelled(job))
+        c->untidy = true;
     c->tidying = NULL;
     tidy_free(t);
     ca_advance(c);
@@ -301,6 +304,7 @@ install_done(struct job *job)
     struct ca_install *i = container_of(job, struct ca_install, job);
     struct ca_bundle *c = i->bundle;
 
+    c->installing = false;
     if (job_cancelled(job))
         return; /* with the workers gone nobody waits for it */
     STAILQ_REMOVE_HEAD(&c->installs, link);
@@ -308,7 +312,6 @@ install_done(struct job *job)
         install_take(c, i);
     waiters_tell(&i->waiters, i->result < 0 ? status_message(&i->error) : NULL);
     install_free(i);
-    c->installing = false;
     ca_advance(c);
 }
 
@@ -448,7 +451,10 @@ ca_bundle_free(struct ca_bundle *c)
     loop_defer_cancel(c->loop, &c->tell);
     while ((i = STAILQ_FIRST(&c->installs)) != NULL) {
         STAILQ_REMOVE_HEAD(&c->installs, link);
-        install_free(i);
+        /* What a worker was left behind with goes on using it. */
+        if (!c->installing)
+            install_free(i);
+        c->installing = false;
     }
     waiters_free(&c->ready);
     waiters_free(&c->failed);

@@ -37,6 +37,7 @@ struct hooks_round {
     unsigned int count;
     unsigned int next;
     unsigned int refused; /* found, but not root's alone */
+    bool listing;         /* a worker has it */
     int list_error;
     int64_t until_ms;
     struct hooks_result result;
@@ -256,6 +257,7 @@ round_listed(struct job *job)
 {
     struct hooks_round *r = container_of(job, struct hooks_round, job);
 
+    r->listing = false;
     if (r->hooks == NULL) {
         round_free(r); /* it had its end before */
         return;
@@ -296,6 +298,7 @@ on_begin(struct loop_deferred *d)
         round_free(r);
         return;
     }
+    r->listing = true;
     loop_timer_set(&h->limit, HOOKS_ALL_MS);
 }
 
@@ -344,7 +347,9 @@ hooks_free(struct hooks *h)
     loop_timer_cancel(&h->limit);
     while ((r = STAILQ_FIRST(&h->rounds)) != NULL) {
         STAILQ_REMOVE_HEAD(&h->rounds, link);
-        round_free(r);
+        /* What a worker was left behind with goes on using it. */
+        if (!r->listing)
+            round_free(r);
     }
     free(h->dir);
     free(h);

@@ -80,19 +80,30 @@ enter_root(struct walk *w)
     return enter(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* Put the text of a link before the rest of the path. */
+/*
+ * Put the text of a link before the rest of the path.  The link is held while
+ * it is looked at and read: whoever can write the directory could put another
+ * one in its place in between.
+ */
 static int
-follow(struct walk *w, const char *name, const struct statx *info)
+follow(struct walk *w, const char *name)
 {
+    SCOPE(fd_close)
+    int fd = openat(w->dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     char text[PATH_MAX];
     size_t rest_len = strlen(w->rest);
+    struct statx info;
     ssize_t n;
+    int r = fd < 0 ? -errno : look(fd, "", AT_EMPTY_PATH, &info);
 
-    if (!is_root(info->stx_uid) && others_write(&w->dir))
+    if (r < 0)
+        return r;
+    if (!S_ISLNK(info.stx_mode) ||
+        (!is_root(info.stx_uid) && others_write(&w->dir)))
         return -EPERM;
     if (++w->links > LINKS_MAX)
         return -ELOOP;
-    n = readlinkat(w->dir_fd, name, text, sizeof(text));
+    n = readlinkat(fd, "", text, sizeof(text));
     if (n < 0)
         return -errno;
     if (n == 0)
@@ -143,7 +154,7 @@ step(struct walk *w, const char *name)
     if (*w->rest == '\0' && w->way == TRUSTED_REPLACE)
         return r == 0 || r == -ENOENT ? 1 : r;
     if (r == 0 && S_ISLNK(info.stx_mode))
-        return follow(w, name, &info);
+        return follow(w, name);
     if (*w->rest == '\0')
         return r == 0 || r == -ENOENT ? 1 : r;
     if (r == -ENOENT && (w->way == TRUSTED_MAKE || w->way == TRUSTED_REPLACE))

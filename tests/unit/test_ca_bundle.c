@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "guest/ca_bundle.h"
 #include "guest/pem.h"
+#include "still.h"
 
 #define PEM(body) \
     "-----BEGIN CERTIFICATE-----\n" body "\n-----END CERTIFICATE-----\n"
@@ -378,6 +379,29 @@ test_queued(void **state)
     scratch_expect_file(COPY, A);
 }
 
+/* Background work that was ended for nothing is done after all. */
+static void
+test_tidied_after_a_failure(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    scratch_dir("copies");
+    scratch_file(COPY, C, 0644);
+    if (!still_make(scratch(COPY)))
+        skip();
+    install(A);
+    WAIT_UNTIL(still_stands());
+    assert_int_equal(unlink(scratch("bundle.crt")), 0);
+    install_begin(B, &a);
+    fixture_turn();
+    still_let_go();
+    WAIT_UNTIL(a.count > 0);
+    assert_string_not_equal(a.error, "");
+    WAIT_UNTIL(ca_bundle_idle(bundle));
+    scratch_expect_file(COPY, A);
+}
+
 /* A reader that never rests, and what it must always find. */
 struct witness {
     pthread_t thread;
@@ -596,6 +620,25 @@ test_tidy(void **state)
                 "-----BEGIN CERTIFICATE-----\n", 0);
 }
 
+/* A worker that is left behind at the end goes on with what is its own. */
+static void
+test_left_behind(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    if (!still_make(scratch("bundle.crt")))
+        skip();
+    install_begin(A, &a);
+    WAIT_UNTIL(still_stands());
+    fixture_end_pool();
+    ca_bundle_free(bundle);
+    bundle = NULL;
+    still_let_go();
+    WAIT_UNTIL(occurs(A) == 1);
+    assert_int_equal(a.count, 0);
+}
+
 #define FIXTURE(test) cmocka_unit_test_setup_teardown(test, make, remove_all)
 
 int
@@ -618,6 +661,7 @@ main(void)
         FIXTURE(test_rebuilt_by_the_system),
         FIXTURE(test_newer_ends_older),
         FIXTURE(test_queued),
+        FIXTURE(test_tidied_after_a_failure),
         FIXTURE(test_never_without),
         FIXTURE(test_no_bundle),
         FIXTURE(test_not_a_file),
@@ -625,6 +669,7 @@ main(void)
         FIXTURE(test_planted_directory),
         FIXTURE(test_linked_bundle),
         FIXTURE(test_full_disk),
+        FIXTURE(test_left_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  */
 #include "guest_fixture.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -12,6 +13,7 @@
 #include "guest/hooks.h"
 #include "guest/trusted.h"
 #include "process/spawn.h"
+#include "still.h"
 
 #define EVENT "pre-freeze"
 #define DIR   "hooks/" EVENT
@@ -410,6 +412,28 @@ test_freed_early(void **state)
     assert_int_equal(a.count, 0);
 }
 
+/* A worker that is left behind at the end goes on with what is its own. */
+static void
+test_left_behind(void **state)
+{
+    struct answer a = {0};
+
+    (void)state;
+    scratch_dir(DIR);
+    script("a", 0755, "exit 0");
+    if (!still_make(scratch(DIR)))
+        skip();
+    hooks_run(hooks, EVENT, on_answer, &a);
+    WAIT_UNTIL(still_stands());
+    fixture_end_pool();
+    hooks_free(hooks);
+    hooks = NULL;
+    still_let_go();
+    for (int i = 0; i < 200; i++)
+        fixture_turn();
+    assert_int_equal(a.count, 0);
+}
+
 /* ---- paths --------------------------------------------------------------- */
 
 static void
@@ -458,6 +482,61 @@ test_paths(void **state)
     assert_false(scratch_has("new/er/est"));
 }
 
+/* Two links that change places, again and again. */
+struct swap {
+    char here[4200];
+    char there[4200];
+    atomic_bool over;
+};
+
+static void *
+swap_links(void *ctx)
+{
+    struct swap *s = ctx;
+
+    while (!atomic_load(&s->over))
+        (void)renameat2(AT_FDCWD, s->here, AT_FDCWD, s->there, RENAME_EXCHANGE);
+    return NULL;
+}
+
+/* Root's link is followed, and never the one that takes its place. */
+static void
+test_link_exchanged(void **state)
+{
+    struct trusted_place place;
+    struct swap s = {.over = false};
+    pthread_t thread;
+    char theirs[4200];
+    int followed = 0;
+    int strayed = 0;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    scratch_dir("mine");
+    scratch_dir("theirs");
+    scratch_dir("open");
+    assert_int_equal(chmod(scratch("open"), 0777), 0);
+    scratch_link("../mine", "open/way");
+    scratch_link("../theirs", "open/other");
+    assert_int_equal(lchown(scratch("open/other"), 1000, 1000), 0);
+    (void)snprintf(s.here, sizeof(s.here), "%s", scratch("open/way"));
+    (void)snprintf(s.there, sizeof(s.there), "%s", scratch("open/other"));
+    (void)snprintf(theirs, sizeof(theirs), "%s", scratch("theirs"));
+    assert_int_equal(pthread_create(&thread, NULL, swap_links, &s), 0);
+    for (int i = 0; i < 20000 && strayed == 0; i++) {
+        if (trusted_find(scratch("open/way/c"), TRUSTED_LINKS, &place) < 0)
+            continue;
+        followed++;
+        strayed += strcmp(place.dir, theirs) == 0;
+        assert_int_equal(close(place.dir_fd), 0);
+    }
+    atomic_store(&s.over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(strayed, 0);
+    assert_true(followed > 0);
+}
+
 #define FIXTURE(test) cmocka_unit_test_setup_teardown(test, make, remove_all)
 
 int
@@ -477,7 +556,9 @@ main(void)
         FIXTURE(test_helper_missing),
         FIXTURE(test_spawn_fails),
         FIXTURE(test_freed_early),
+        FIXTURE(test_left_behind),
         FIXTURE(test_paths),
+        FIXTURE(test_link_exchanged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  */
 #include "api/init.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -11,12 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "base/scope.h"
 #include "envd.h"
+#include "guest/generation.h"
+#include "guest/run_files.h"
 #include "guest/settings.h"
+#include "http/server.h"
 #include "limits.h"
+#include "loop/worker.h"
 #include "security/access.h"
+#include "still.h"
 
 #define T0 "2026-01-01T00:00:00Z"
 #define T1 "2026-01-01T00:00:01Z"
@@ -670,6 +677,32 @@ test_bodies(void **state)
     }
 }
 
+/* What is small on the wire is not to be large in memory. */
+static void
+test_body_of_many_small_things(void **state)
+{
+    struct buf body = {0};
+    struct init_request *r;
+    bool memory;
+
+    (void)state;
+    buf_append_str(&body, "{\"envVars\":{\"LAST\":\"\"");
+    for (int i = 0; i < 50000; i++)
+        buf_appendf(&body, ",\"NAME_%d\":\"value\"", i);
+    buf_append_str(&body, "}}");
+    r = init_request_new(&body, &memory);
+    assert_non_null(r);
+    assert_int_equal(r->message->n_env_vars, 50001);
+    init_request_free(r);
+    buf_append_str(&body, "{\"volumeMounts\":[{}");
+    for (int i = 0; i < 1000000; i++)
+        buf_append_str(&body, ",{}");
+    buf_append_str(&body, "]}");
+    r = init_request_new(&body, &memory);
+    assert_null(r);
+    assert_false(memory);
+}
+
 /* The host's time goes on while a request waits. */
 static void
 test_host_time(void **state)
@@ -686,6 +719,81 @@ test_host_time(void **state)
     assert_true(host_ns <=
                 r->timestamp_ns + 1000000000 + init_now_ns() - before);
     init_request_free(r);
+}
+
+/* ---- a resume ------------------------------------------------------------ */
+
+static const struct init_step resume_steps[] = {
+    {"accept", INIT_ALWAYS, step_accept},
+    {"resume", INIT_IF_DATA, init_step_resume},
+};
+
+static const struct init_ops resume_ops = {
+    .steps = resume_steps,
+    .step_count = ARRAY_LEN(resume_steps),
+    .ask = ask,
+    .ask_cancel = ask_cancel,
+    .answered_before = answered_before,
+};
+
+/* /run/e2b of our own with a generation; false where there can be none. */
+static bool
+own_run_dir(void)
+{
+    FILE *file;
+
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", "/run", "tmpfs", 0, NULL) < 0)
+        return false;
+    assert_int_equal(mkdir(RUN_DIR, 0755), 0);
+    file = fopen(RUN_DIR "/" GENERATION_FILE, "we");
+    assert_non_null(file);
+    assert_true(fputs("7 a", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    return true;
+}
+
+static bool
+generation_is(const char *text)
+{
+    char found[64] = "";
+    FILE *file = fopen(RUN_DIR "/" GENERATION_FILE, "re");
+
+    assert_non_null(file);
+    (void)fgets(found, sizeof(found), file);
+    assert_int_equal(fclose(file), 0);
+    return strcmp(found, text) == 0;
+}
+
+/* A worker that is left behind at the end goes on with what is its own. */
+static void
+test_left_behind(void **state)
+{
+    struct client c;
+
+    (void)state;
+    if (!own_run_dir() || !still_make(RUN_DIR "/" GENERATION_FILE))
+        skip();
+    init_service_free(t.service);
+    t.envd.http = http_server_new(t.envd.loop, NULL, NULL);
+    t.envd.workers = worker_pool_new(t.envd.loop, 2);
+    t.service = init_service_new(&t.envd, &resume_ops);
+    send_request(&c, "{\"lifecycleID\":\"a\"}");
+    turn();
+    assert_int_equal(c.status, 204);
+    send_request(&c, "{\"lifecycleID\":\"b\"}");
+    turn();
+    while (!still_stands())
+        (void)usleep(1000);
+    init_service_close(t.service);
+    worker_pool_free(t.envd.workers);
+    init_service_free(TAKE_PTR(t.service));
+    http_server_free(t.envd.http);
+    still_let_go();
+    while (!generation_is("8 b"))
+        (void)usleep(1000);
+    assert_int_equal(c.status, -1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -711,7 +819,9 @@ main(void)
         TEST(test_bounded),
         TEST(test_taken_down),
         TEST(test_bodies),
+        TEST(test_body_of_many_small_things),
         TEST(test_host_time),
+        TEST(test_left_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
