@@ -193,7 +193,7 @@ health_log(struct envd *e)
         return;
     }
     health_append(&text, e);
-    (void)!write(STDERR_FILENO, buf_data(&text), text.len);
+    log_aside(buf_data(&text), text.len);
 }
 
 /* ---- the route ----------------------------------------------------------- */

@@ -232,6 +232,12 @@ log_write(int fd, const void *line, size_t len)
 }
 
 void
+log_aside(const void *text, size_t len)
+{
+    (void)log_write(STDERR_FILENO, text, len);
+}
+
+void
 log_note(struct log_quota *q, const char *format, ...)
 {
     uint64_t suppressed = 0;
@@ -250,7 +256,7 @@ log_note(struct log_quota *q, const char *format, ...)
                                 " (%llu suppressed since last log)",
                                 (unsigned long long)suppressed);
     text[len++] = '\n';
-    (void)log_write(STDERR_FILENO, text, len);
+    log_aside(text, len);
 }
 
 static void
