@@ -91,7 +91,7 @@ bool log_quota_take(struct log_quota *q, int64_t now_ms,
 bool log_begin_limited(struct log_line *line, enum log_level level,
                        const char *logger, struct log_quota *q);
 
-/* Text for people on stderr, as far as it does not block.  Context: loop. */
+/* Text for people on stderr, as far as it does not block.  Context: any. */
 void log_aside(const void *text, size_t len);
 
 /*
