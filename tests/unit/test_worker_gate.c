@@ -509,8 +509,19 @@ stand(struct job *job)
 {
     struct guest *g = container_of(job, struct guest, job);
 
+    atomic_store(&g->ran, true);
     (void)sem_post(&g->entered);
     (void)sem_wait(&g->leave);
+}
+
+static struct guest *behind;
+
+static void
+see_who_came_first(struct job *job)
+{
+    struct guest *g = container_of(job, struct guest, job);
+
+    atomic_store(&g->passed, !atomic_load(&behind->ran));
 }
 
 /* What was urgent is so when it goes on: it does not wait for the others. */
@@ -525,7 +536,8 @@ test_urgent_writers_stay_urgent(void **state)
     (void)state;
     hall_open(&h, 1);
     worker_hold_writes(h.pool, true);
-    invite(&urgent, &h, run);
+    behind = &waits;
+    invite(&urgent, &h, see_who_came_first);
     urgent.job.writes = urgent.job.urgent = true;
     submit(&urgent);
     settle(&h);
@@ -536,11 +548,11 @@ test_urgent_writers_stay_urgent(void **state)
     invite(&waits, &h, stand);
     submit(&waits);
     worker_hold_writes(h.pool, false);
-    (void)sem_post(&busy.leave);
-    wait_done(&h, 2);
-    assert_true(busy.done && urgent.done);
-    (void)sem_post(&waits.leave);
     wait_done(&h, 1);
+    assert_true(urgent.done && atomic_load(&urgent.passed));
+    (void)sem_post(&busy.leave);
+    (void)sem_post(&waits.leave);
+    wait_done(&h, 2);
     hall_close(&h);
 }
 
