@@ -3,8 +3,6 @@
  */
 #include "api/health.h"
 
-#include <limits.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,7 +184,6 @@ void
 health_log(struct envd *e)
 {
     SCOPE(buf_done) struct buf text = {0};
-    struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
     struct log_line line;
     struct sink s = {log_number, log_text, NULL, &line};
 
@@ -196,10 +193,7 @@ health_log(struct envd *e)
         return;
     }
     health_append(&text, e);
-    /* What a pipe takes at once: nobody may be reading it. */
-    if (poll(&err, 1, 0) == 1 && (err.revents & POLLOUT) != 0)
-        (void)!write(STDERR_FILENO, buf_data(&text),
-                     MIN(text.len, (size_t)PIPE_BUF));
+    log_aside(buf_data(&text), text.len);
 }
 
 /* ---- the route ----------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -23,7 +24,7 @@ static struct {
     void *tee_ctx;
     uint64_t operations;
     uint64_t dropped;
-    bool held;          /* no disk is to be waited for */
+    atomic_bool held;   /* no disk is to be waited for */
     struct buf waiting; /* meanwhile */
 } sink = {.fd = -1, .least = LOG_LEVEL_DEBUG};
 
@@ -232,6 +233,12 @@ log_write(int fd, const void *line, size_t len)
 }
 
 void
+log_aside(const void *text, size_t len)
+{
+    (void)log_write(STDERR_FILENO, text, len);
+}
+
+void
 log_note(struct log_quota *q, const char *format, ...)
 {
     uint64_t suppressed = 0;
@@ -250,7 +257,7 @@ log_note(struct log_quota *q, const char *format, ...)
                                 " (%llu suppressed since last log)",
                                 (unsigned long long)suppressed);
     text[len++] = '\n';
-    (void)log_write(STDERR_FILENO, text, len);
+    log_aside(text, len);
 }
 
 static void
@@ -270,7 +277,7 @@ void
 log_hold(bool hold)
 {
     sink.held = hold;
-    if (sink.held || sink.waiting.len == 0)
+    if (hold || sink.waiting.len == 0)
         return;
     if (!log_write(sink.fd, buf_data(&sink.waiting), sink.waiting.len))
         sink.dropped++;

@@ -91,6 +91,9 @@ bool log_quota_take(struct log_quota *q, int64_t now_ms,
 bool log_begin_limited(struct log_line *line, enum log_level level,
                        const char *logger, struct log_quota *q);
 
+/* Text for people on stderr, as far as it does not block.  Context: any. */
+void log_aside(const void *text, size_t len);
+
 /*
  * A line for people on stderr, which is dropped where it would block.  With a
  * quota, `(N suppressed since last log)` is behind it when there is an N.

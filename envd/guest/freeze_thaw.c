@@ -80,6 +80,8 @@ freeze_thaw(struct freeze_state *s, struct thaw_run *run)
     if (freeze_self_read(t, &self) == 0)
         thaw.self = self;
     run->result.stood = freeze_stands(s);
+    /* Of an earlier agent, too: what fails now is found again next time. */
+    s->wrote = run->result.stood;
     for (size_t i = 0; i < FREEZE_STATICS; i++) {
         int r = t->ops->write_request(t, freeze_statics[i], false);
 

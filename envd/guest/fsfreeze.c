@@ -147,7 +147,9 @@ run_freeze(struct job *job)
     struct fsfreeze *f = container_of(job, struct fsfreeze, job);
 
     f->drained = worker_wait_writes(f->workers, LIMIT_FSFREEZE_DRAIN_MS);
-    marker_write(f);
+    /* Once it is frozen, a write to it would hang, and this thread with it. */
+    if (!f->frozen)
+        marker_write(f);
     change(f, "FIFREEZE", f->o.ops->freeze, EBUSY);
     if (f->err < 0 && !f->frozen)
         (void)unlink(f->marker);
@@ -221,6 +223,7 @@ set_frozen(struct fsfreeze *f)
     if (!f->frozen)
         f->frozen_since_ms = loop_now_ms();
     f->frozen = true;
+    f->watchdog_due = false; /* it was for the freeze before */
     loop_timer_set(&f->watchdog, f->o.watchdog_ms);
 }
 

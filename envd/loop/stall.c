@@ -46,7 +46,7 @@ tell(struct stall_watch *s, unsigned int turn)
 
     atomic_store(&s->stalled_turn, turn);
     if (len > 0)
-        (void)!write(STDERR_FILENO, text, strnlen(text, sizeof(text)));
+        log_aside(text, strnlen(text, sizeof(text)));
 }
 
 /* Sleep until a turn begins, or the watch ends. */

@@ -354,8 +354,8 @@ worker_pool_split(struct worker_pool *pool, void (*enter)(void *ctx), void *ctx)
     return 0;
 }
 
-static struct job_list *
-queue_of(struct worker_pool *pool, const struct job *job)
+struct job_list *
+pool_queue_of(struct worker_pool *pool, const struct job *job)
 {
     if (job->urgent)
         return &pool->urgent;
@@ -403,7 +403,7 @@ worker_submit(struct worker_pool *pool, struct job *job)
     taken = !gated && may_queue_locked(pool, job) &&
             (pool->threads > 0 || pool_grow_locked(pool) == 0);
     if (taken) {
-        STAILQ_INSERT_TAIL(queue_of(pool, job), job, link);
+        STAILQ_INSERT_TAIL(pool_queue_of(pool, job), job, link);
         pool->waiting++;
         pool->submitted++;
         call_thread_locked(pool, job);

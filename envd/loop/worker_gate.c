@@ -177,12 +177,24 @@ worker_pause_point(void)
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
+static bool
+wait_quiet(struct worker_pool *pool, const struct timespec *until)
+{
+    bool quiet;
+    int r = 0;
+
+    (void)pthread_mutex_lock(&pool->lock);
+    while (pool->writing > 0 && pool->hold && !pool->stop && r == 0)
+        r = pthread_cond_timedwait(&pool->quiet, &pool->lock, until);
+    quiet = pool->writing == 0;
+    (void)pthread_mutex_unlock(&pool->lock);
+    return quiet;
+}
+
 bool
 worker_wait_writes(struct worker_pool *pool, int64_t ms)
 {
     struct timespec until;
-    bool quiet;
-    int r = 0;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
@@ -191,12 +203,8 @@ worker_wait_writes(struct worker_pool *pool, int64_t ms)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    (void)pthread_mutex_lock(&pool->lock);
-    while (pool->writing > 0 && pool->hold && !pool->stop && r == 0)
-        r = pthread_cond_timedwait(&pool->quiet, &pool->lock, &until);
-    quiet = pool->writing == 0;
-    (void)pthread_mutex_unlock(&pool->lock);
-    return quiet;
+    return wait_quiet(pool, &until) &&
+           (pool->privileged == NULL || wait_quiet(pool->privileged, &until));
 }
 
 /* ---- queues -------------------------------------------------------------- */
@@ -211,7 +219,7 @@ gate_has_room_locked(const struct worker_pool *pool, const struct job *job)
 static void
 requeue_locked(struct worker_pool *pool, struct job *job)
 {
-    STAILQ_INSERT_TAIL(job->bulk ? &pool->bulk : &pool->queued, job, link);
+    STAILQ_INSERT_TAIL(pool_queue_of(pool, job), job, link);
     pool->gated_count--;
     pool->waiting++;
 }
@@ -257,12 +265,16 @@ worker_hold_writes(struct worker_pool *pool, bool hold)
 {
     (void)pthread_mutex_lock(&pool->lock);
     pool->hold = hold;
-    if (!hold) {
-        give_back_locked(pool, /* all= */ true);
+    if (!hold)
         (void)pthread_cond_broadcast(&pool->go_on);
+    /* At the end nobody is left to begin what was put aside. */
+    if (!hold && !pool->stop) {
+        give_back_locked(pool, /* all= */ true);
         for (size_t i = 0; i < pool->waiting && i < pool->threads_max; i++)
             pool_rouse_locked(pool);
     }
     (void)pthread_mutex_unlock(&pool->lock);
     pool_watch(pool);
+    if (pool->privileged != NULL)
+        worker_hold_writes(pool->privileged, hold);
 }

@@ -81,6 +81,9 @@ struct worker_pool {
 
 /* Functions whose name ends in _locked are called with the lock held. */
 
+/* Where a job waits for a thread. */
+struct job_list *pool_queue_of(struct worker_pool *pool, const struct job *job);
+
 /* Let one more thread look for work, if there is one to be had. */
 void pool_rouse_locked(struct worker_pool *pool);
 

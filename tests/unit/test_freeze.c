@@ -776,6 +776,28 @@ test_thaw_without_record(void **state)
     assert_false(fake_is_frozen("customer") || fake_is_frozen("guests"));
 }
 
+/* Nor is it all thawed at once: what is left is found by the next try. */
+static void
+test_second_thaw_without_record(void **state)
+{
+    (void)state;
+    fake_make("customer");
+    (void)freeze(FREEZE_HIERARCHY, 0, 0);
+    path_set_clear(&fake.state.record);
+    fake.state = (struct freeze_state){
+        .tree = fake.tree,
+        .tree_max = LIMIT_FREEZE_TREE,
+    };
+    odd_add("customer")->write_error = -EIO;
+    assert_int_equal(thaw().error, -EIO);
+    assert_true(fake_is_frozen("customer"));
+    assert_true(freeze_stands(&fake.state));
+    fake.odd_count = 0;
+    assert_int_equal(thaw().error, 0);
+    assert_false(fake_is_frozen("customer"));
+    assert_false(freeze_stands(&fake.state));
+}
+
 static void
 list_removes(const char *path)
 {
@@ -961,6 +983,7 @@ main(void)
         ROW(test_thaw_bound),
         ROW(test_thaw_of_nothing),
         ROW(test_thaw_without_record),
+        ROW(test_second_thaw_without_record),
         ROW(test_thaw_vanishing),
         ROW(test_thaw_failures),
         ROW(test_audit),

@@ -232,7 +232,9 @@ test_freeze_and_thaw(void **state)
     for (int i = 0; i < 2; i++) {
         expect(&x, freeze(&x, &w), 0, "");
         assert_true(fsfreeze_frozen(x.f));
-        assert_true(atomic_load(&fake.marked));
+        /* Nothing is written any more once it is frozen. */
+        assert_int_equal(atomic_load(&fake.marked), i == 0);
+        (void)unlink(scratch("run/.fsfreeze"));
         atomic_store(&fake.freeze_result, -EBUSY);
     }
     write_something(&x);
@@ -375,6 +377,52 @@ test_watchdog(void **state)
     fixture_close(&x);
 }
 
+static int64_t pass_until_ms;
+
+static bool
+has_passed(struct fixture *x)
+{
+    (void)x;
+    return loop_now_ms() >= pass_until_ms;
+}
+
+/* Turn the loop for so long. */
+static void
+passed(struct fixture *x, int64_t ms)
+{
+    pass_until_ms = loop_now_ms() + ms;
+    turn(x, has_passed);
+}
+
+/* One that came due while there was another freeze was not for that one. */
+static void
+test_watchdog_of_the_freeze_before(void **state)
+{
+    struct fsfreeze_stats stats;
+    struct fixture x;
+    struct wish w;
+
+    (void)state;
+    fixture_open(&x, 1000);
+    expect(&x, freeze(&x, &w), 0, "");
+    atomic_store(&fake.slow, true);
+    (void)freeze(&x, &w);
+    turn(&x, is_frozen);
+    atomic_store(&fake.slow, false);
+    passed(&x, 1100);
+    assert_int_equal(atomic_load(&fake.thaws), 0);
+    (void)sem_post(&fake.leave);
+    expect(&x, &w, 0, "");
+    passed(&x, 20);
+    assert_true(fsfreeze_frozen(x.f));
+    assert_int_equal(atomic_load(&fake.thaws), 0);
+    /* Its own comes. */
+    turn(&x, is_thawed);
+    fsfreeze_get_stats(x.f, &stats);
+    assert_int_equal(stats.watchdog, 1);
+    fixture_close(&x);
+}
+
 static bool
 is_healed(struct fixture *x)
 {
@@ -483,6 +531,7 @@ main(void)
         cmocka_unit_test(test_thaw_that_fails),
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_watchdog_of_the_freeze_before),
         cmocka_unit_test(test_heal_without_a_marker),
         cmocka_unit_test(test_heal_without_a_right_to),
         cmocka_unit_test(test_heal_with_a_marker),

@@ -1,6 +1,7 @@
 /*
  * Turns of the loop that stand still.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,6 +102,42 @@ test_a_note_is_more_precise(void **state)
     (void)close(told);
 }
 
+/* Long enough for the watch to say so, if it could. */
+static void
+hang(struct loop_timer *t)
+{
+    (void)t;
+    (void)poll(NULL, 0, STALL_MS * 40);
+    loop_stop(loop);
+}
+
+static void
+fill_and_hang(struct loop_timer *t)
+{
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    char text[1024] = {0};
+
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(STDERR_FILENO, text, sizeof(text)) > 0)
+        continue;
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, flags), 0);
+    hang(t);
+}
+
+/* The end waits for the watch, so that must not wait for a reader. */
+static void
+test_nobody_reads_it(void **state)
+{
+    (void)state;
+    note = NULL;
+    (void)alarm(PATIENCE_MS / 1000);
+    run(fill_and_hang, "fill_and_hang", 0);
+    (void)alarm(0);
+    assert_int_equal(loop_stalls(loop).count, 1);
+    loop_free(loop);
+    (void)close(told);
+}
+
 /* Waiting for events is no turn, however long it lasts. */
 static void
 test_idle_is_no_stall(void **state)
@@ -124,6 +161,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_what_runs),
         cmocka_unit_test(test_a_note_is_more_precise),
+        cmocka_unit_test(test_nobody_reads_it),
         cmocka_unit_test(test_idle_is_no_stall),
     };
 

@@ -75,7 +75,7 @@ run_and_pause(struct job *job)
 }
 
 static void
-wait_quiet(struct job *job)
+wait_for_quiet(struct job *job)
 {
     struct guest *g = container_of(job, struct guest, job);
 
@@ -210,7 +210,7 @@ test_paused_writers_are_in_nobodys_way(void **state)
     worker_hold_writes(h.pool, true);
     for (int i = 0; i < COUNT; i++)
         (void)sem_post(&writers[i].leave);
-    invite(&waiter, &h, wait_quiet);
+    invite(&waiter, &h, wait_for_quiet);
     waiter.job.urgent = true;
     submit(&waiter);
     wait_done(&h, 1);
@@ -350,7 +350,7 @@ test_memory_does_not_pause(void **state)
     submit(&writer);
     (void)sem_wait(&writer.entered);
     worker_hold_writes(h.pool, true);
-    invite(&waiter, &h, wait_quiet);
+    invite(&waiter, &h, wait_for_quiet);
     waiter.job.urgent = true;
     submit(&waiter);
     (void)sem_post(&writer.leave);
@@ -419,6 +419,143 @@ test_the_end_while_held(void **state)
     loop_free(h.loop);
 }
 
+static void
+on_privileged_thread(void *ctx)
+{
+    (void)ctx;
+}
+
+/* Those that have threads of their own write to the same disk. */
+static void
+test_privileged_writers_wait(void **state)
+{
+    struct hall h;
+    struct guest paused;
+    struct guest queued;
+    struct guest waiter;
+
+    (void)state;
+    hall_open(&h, 2);
+    assert_int_equal(worker_pool_split(h.pool, on_privileged_thread, NULL), 0);
+    invite(&paused, &h, run_and_pause);
+    paused.job.writes = paused.job.privileged = true;
+    submit(&paused);
+    (void)sem_wait(&paused.entered);
+    worker_hold_writes(h.pool, true);
+    /* It still writes, and then no more. */
+    invite(&waiter, &h, wait_quiet_briefly);
+    waiter.job.privileged = true;
+    submit(&waiter);
+    wait_done(&h, 1);
+    assert_false(waiter.quiet);
+    (void)sem_post(&paused.leave);
+    invite(&waiter, &h, wait_for_quiet);
+    waiter.job.privileged = true;
+    submit(&waiter);
+    wait_done(&h, 1);
+    assert_true(waiter.quiet);
+    invite(&queued, &h, run);
+    queued.job.writes = queued.job.privileged = true;
+    submit(&queued);
+    for (int i = 0; i < 20; i++) {
+        invite(&waiter, &h, run);
+        waiter.job.privileged = true;
+        submit(&waiter);
+        wait_done(&h, 1);
+    }
+    assert_false(atomic_load(&paused.passed));
+    assert_false(atomic_load(&queued.ran));
+    worker_hold_writes(h.pool, false);
+    wait_done(&h, 2);
+    assert_true(paused.done && queued.done);
+    hall_close(&h);
+}
+
+static void
+let_writes_go_on(struct job *job)
+{
+    on_done(job);
+    worker_hold_writes(container_of(job, struct guest, job)->hall->pool, false);
+}
+
+/* A thaw that is over when the agent ends. */
+static void
+test_the_end_of_a_hold_at_the_end(void **state)
+{
+    static struct guest queued; /* left alone */
+    struct guest thaw;
+    struct hall h;
+
+    (void)state;
+    hall_open(&h, 2);
+    worker_hold_writes(h.pool, true);
+    invite(&thaw, &h, run_and_pause);
+    thaw.job.done = let_writes_go_on;
+    submit(&thaw);
+    (void)sem_wait(&thaw.entered);
+    invite(&queued, &h, run);
+    queued.job.writes = true;
+    submit(&queued);
+    settle(&h);
+    (void)sem_post(&thaw.leave);
+    worker_pool_free(h.pool);
+    assert_true(thaw.done);
+    assert_false(queued.done || atomic_load(&queued.ran));
+    loop_free(h.loop);
+}
+
+static void
+stand(struct job *job)
+{
+    struct guest *g = container_of(job, struct guest, job);
+
+    atomic_store(&g->ran, true);
+    (void)sem_post(&g->entered);
+    (void)sem_wait(&g->leave);
+}
+
+static struct guest *behind;
+
+static void
+see_who_came_first(struct job *job)
+{
+    struct guest *g = container_of(job, struct guest, job);
+
+    atomic_store(&g->passed, !atomic_load(&behind->ran));
+}
+
+/* What was urgent is so when it goes on: it does not wait for the others. */
+static void
+test_urgent_writers_stay_urgent(void **state)
+{
+    struct guest busy;
+    struct guest urgent;
+    struct guest waits;
+    struct hall h;
+
+    (void)state;
+    hall_open(&h, 1);
+    worker_hold_writes(h.pool, true);
+    behind = &waits;
+    invite(&urgent, &h, see_who_came_first);
+    urgent.job.writes = urgent.job.urgent = true;
+    submit(&urgent);
+    settle(&h);
+    assert_false(urgent.done);
+    invite(&busy, &h, stand);
+    submit(&busy);
+    (void)sem_wait(&busy.entered);
+    invite(&waits, &h, stand);
+    submit(&waits);
+    worker_hold_writes(h.pool, false);
+    wait_done(&h, 1);
+    assert_true(urgent.done && atomic_load(&urgent.passed));
+    (void)sem_post(&busy.leave);
+    (void)sem_post(&waits.leave);
+    wait_done(&h, 2);
+    hall_close(&h);
+}
+
 int
 main(void)
 {
@@ -433,6 +570,9 @@ main(void)
         cmocka_unit_test(test_memory_does_not_pause),
         cmocka_unit_test(test_what_is_memory),
         cmocka_unit_test(test_the_end_while_held),
+        cmocka_unit_test(test_privileged_writers_wait),
+        cmocka_unit_test(test_the_end_of_a_hold_at_the_end),
+        cmocka_unit_test(test_urgent_writers_stay_urgent),
     };
 
     return cmocka_run_group_tests_name("worker_gate", tests, scratch_make,

@@ -273,6 +273,12 @@ def test_verbose_health_needs_the_token():
                          port=OWN_PORT).status == 200
 
 
+def signal_waits(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        lines = [line.split() for line in file]
+    return any(line[0] in ("SigPnd:", "ShdPnd:") and int(line[1], 16) for line in lines)
+
+
 @pytest.mark.parametrize("flags", [[], ["-verbose"]])
 def test_state_by_signal(scratch, flags):
     agent = Agent(os.environ["ENVD_BIN"], [*shlex.split(os.environ["ENVD_ARGS"]), *flags],
@@ -294,4 +300,25 @@ def test_state_by_signal(scratch, flags):
         assert found["pid"] == agent.pid
         assert wire.exchange("GET", "/health", port=OWN_PORT).status == 204
     finally:
+        assert agent.stop() == []
+
+
+def test_state_by_signal_when_nobody_reads_it(scratch):
+    name = f"{scratch}/stderr"
+    os.mkfifo(name)
+    pipe = os.open(name, os.O_RDWR | os.O_NONBLOCK)
+    agent = Agent(os.environ["ENVD_BIN"], shlex.split(os.environ["ENVD_ARGS"]), OWN_PORT, name)
+    os.unlink(name)
+    with open(name, "w", encoding="utf-8"):
+        pass  # for the end
+    try:
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(pipe, b"x")
+        os.kill(agent.pid, signal.SIGUSR1)
+        eventually(lambda: not signal_waits(agent.pid))
+        for _ in range(3):
+            assert wire.exchange("GET", "/health", port=OWN_PORT).status == 204
+    finally:
+        os.close(pipe)
         assert agent.stop() == []
