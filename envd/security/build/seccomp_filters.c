@@ -252,7 +252,8 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "usage: seccomp_filters x86_64|aarch64\n");
         return EXIT_FAILURE;
     }
-    (void)printf("/* Made by envd/security/build/seccomp_filters.c with libseccomp. */\n");
+    (void)printf("/* Made by envd/security/build/seccomp_filters.c with "
+                 "libseccomp. */\n");
     (void)printf("#define SECCOMP_MACHINE 0x%xU\n", machine);
     (void)printf("#ifdef SECCOMP_WANT_FILTERS\n");
     print_filter(machine, FILTER_LOOP, "loop_filter");
