@@ -29,8 +29,12 @@
     X(HTTP_OUTPUT_BYTES, 256 * 1024, "bytes",                                  \
       "queued towards one client before its producer waits")                   \
     X(REST_JSON_BYTES, 4 * 1024 * 1024, "bytes", "JSON body of REST (413)")    \
+    X(REST_DECODED_BYTES, 16 * 1024 * 1024, "bytes",                           \
+      "one of them, decoded: small things take many times their text (400)")   \
     X(RPC_MESSAGE_BYTES, 32 * 1024 * 1024, "bytes",                            \
       "one RPC message or unary body, inflated (resource_exhausted)")          \
+    X(RPC_DECODED_BYTES, 128 * 1024 * 1024, "bytes",                           \
+      "one RPC message, decoded (resource_exhausted)")                         \
     X(RPC_INFLATE_RATIO, 1100, "times", "inflated size over compressed size")  \
     X(RPC_DEFLATE_BYTES, 256 * 1024, "bytes",                                  \
       "a message that is compressed; larger ones are sent plain")              \
@@ -123,8 +127,6 @@
       "to POST /init that want different things at once; beyond: cut")         \
     X(INIT_BODIES_BYTES, 16 * 1024 * 1024, "bytes",                            \
       "bodies of POST /init that wait; beyond: cut")                           \
-    X(INIT_DECODED_BYTES, 16 * 1024 * 1024, "bytes",                           \
-      "one body of POST /init, decoded (400)")                                 \
     X(INIT_HOLD_MS, 10 * 1000, "ms",                                           \
       "POST /init while the metadata service cannot be reached")               \
     X(CONFIG_BYTES, 64 * 1024, "bytes", "/etc/envd.conf")                      \

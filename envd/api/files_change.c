@@ -289,6 +289,7 @@ read_body(struct change *c, const ProtobufCMessage **ret)
 {
     SCOPE(status_done) struct status st = {0};
 
+    arena_init(&c->arena, LIMIT_REST_DECODED_BYTES);
     if (c->body.len == 0)
         (void)status_set(&st, RPC_INVALID_ARGUMENT, "EOF");
     else

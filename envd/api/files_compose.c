@@ -215,6 +215,7 @@ decode(struct compose_post *p, struct status *st)
     const char *reason = "EOF";
 
     if (p->body.len > 0) {
+        arena_init(&p->arena, LIMIT_REST_DECODED_BYTES);
         p->request = (const Rest__ComposeRequest *)json_read(
             &rest__compose_request__descriptor, (char *)buf_data(&p->body),
             p->body.len, JSON_RULES_REST_PREFIX, &p->arena, &inner);

@@ -172,7 +172,7 @@ init_request_new(struct buf *body, bool *ret_memory)
     int result = -1;
 
     /* Small things may take many times their text. */
-    arena_init(&r->arena, LIMIT_INIT_DECODED_BYTES);
+    arena_init(&r->arena, LIMIT_REST_DECODED_BYTES);
     r->received_ns = init_now_ns();
     r->body = *body;
     *body = (struct buf){0};

@@ -15,6 +15,7 @@
 #include "base/scope.h"
 #include "connect/call_internal.h"
 #include "http/exchange.h"
+#include "limits.h"
 
 static void
 call_free(struct loop_deferred *d)
@@ -161,6 +162,7 @@ call_new(const struct rpc_server *s, const struct rpc_method *method,
     c->method = method;
     c->type = type;
     c->x = x;
+    arena_init(&c->arena, LIMIT_RPC_DECODED_BYTES);
     c->work.run = on_work;
     c->reap.run = call_free;
     error_end_init(&c->end);

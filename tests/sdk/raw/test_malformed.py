@@ -2,8 +2,9 @@
 
 import pytest
 
+import rpc
 from rpc import JSON, route
-from wire import barrier, request
+from wire import barrier, exchange, request
 
 LIST = route("Process/List")
 
@@ -81,3 +82,13 @@ def test_heads_that_could_smuggle(conn, text):
     answer = conn.answer()
     assert answer.status == 400
     assert conn.at_end()
+
+
+@pytest.mark.ours
+def test_many_small_things_take_no_more_memory_than_they_may():
+    """Within the limit of a message, but many times its text when decoded."""
+    body = b'{"process":{"cmd":"true","args":[' + b'"",' * 9_000_000 + b'""]}}'
+    said = rpc.stream_refused("Process/Start", body, "resource_exhausted")
+    assert said.endswith("message needs too much memory")
+    body = b'{"source_paths":[' + b'"",' * 1_300_000 + b'""],"destination":"/tmp/x"}'
+    assert exchange("POST", "/files/compose", {"Content-Type": "application/json"}, body).status == 400
