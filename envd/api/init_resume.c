@@ -21,6 +21,7 @@
 #include "guest/generation.h"
 #include "guest/hooks.h"
 #include "guest/log_export.h"
+#include "guest/mmds.h"
 #include "guest/ports.h"
 #include "guest/run_files.h"
 #include "http/server.h"
@@ -104,6 +105,8 @@ drop_old_life(struct init_work *w)
         e->http, newest != NULL ? newest->exchange : NULL);
     if (e->exporter != NULL)
         log_exporter_drop(e->exporter);
+    if (e->mmds != NULL)
+        mmds_resumed(e->mmds);
     if (e->ports != NULL)
         ports_resumed(e->ports);
 }

@@ -241,6 +241,16 @@ mmds_lookup(struct mmds *m, struct mmds_lookup *l)
         lookup_start(m);
 }
 
+void
+mmds_resumed(struct mmds *m)
+{
+    if (!m->running)
+        return;
+    mmds_fetch_abort(&m->fetch);
+    move_all(&m->now, &m->next);
+    lookup_start(m);
+}
+
 /* Those who want the way mended wait for that, if it can be. */
 static void
 heal_waiters(struct mmds *m)

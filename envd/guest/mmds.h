@@ -109,6 +109,12 @@ void mmds_lookup(struct mmds *m, struct mmds_lookup *l);
 void mmds_lookup_cancel(struct mmds *m, struct mmds_lookup *l);
 
 /*
+ * The machine goes on after a pause: what was under way is dead, and is begun
+ * again for those who wait.
+ */
+void mmds_resumed(struct mmds *m);
+
+/*
  * Look it up until there is a document with an instance id: every 50 ms at
  * first, then less and less often.  There is one poller: asked again while it
  * runs, it is quick once more, and goes on for the longer of both times.

@@ -125,6 +125,13 @@ mmds_fetch_done(struct mmds_fetch *f)
 }
 
 void
+mmds_fetch_abort(struct mmds_fetch *f)
+{
+    http_client_abort(&f->client);
+    f->has_token = false;
+}
+
+void
 mmds_fetch_start(struct mmds_fetch *f)
 {
     f->until_ms = loop_now_ms() + LIMIT_MMDS_LOOKUP_MS;

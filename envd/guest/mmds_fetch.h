@@ -34,6 +34,9 @@ void mmds_fetch_init(struct mmds_fetch *f, struct loop *loop,
 /* What is under way ends without `done`. */
 void mmds_fetch_done(struct mmds_fetch *f);
 
+/* End what is under way, without `done`; it can be started again. */
+void mmds_fetch_abort(struct mmds_fetch *f);
+
 /* Begin; `done` is called later, after LIMIT_MMDS_LOOKUP_MS at the latest. */
 void mmds_fetch_start(struct mmds_fetch *f);
 

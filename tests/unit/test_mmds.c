@@ -418,6 +418,33 @@ test_failures(void **state)
 }
 
 /* It takes a second, whoever answers or does not. */
+/* What was asked for in the life before is asked for anew. */
+static void
+test_resumed(void **state)
+{
+    struct fixture *f = *state;
+    struct waiter early;
+    struct waiter late;
+
+    mmds_resumed(f->m);
+    hold_document = true;
+    ask(f, &early);
+    turn_until(f, document_is_asked_for);
+    ask(f, &late);
+    hold_document = false;
+    document = "{\"instanceID\":\"newer\"}";
+    mmds_resumed(f->m);
+    server_set(f->server, &f->server->hold, false);
+    turn(f);
+    assert_int_equal(early.calls, 1);
+    assert_int_equal(late.calls, 1);
+    assert_string_equal(early.instance_id, "newer");
+    assert_string_equal(late.instance_id, "newer");
+    assert_int_equal(f->server->count, 4);
+    waiter_done(&early);
+    waiter_done(&late);
+}
+
 static void
 test_silence(void **state)
 {
@@ -683,6 +710,7 @@ main(void)
         TEST(test_lookup),
         TEST(test_shared),
         TEST(test_too_late_to_join),
+        TEST(test_resumed),
         TEST(test_again_from_inside),
         TEST(test_failures),
         TEST(test_silence),
