@@ -94,8 +94,11 @@ follow(struct walk *w, const char *name)
     size_t rest_len = strlen(w->rest);
     struct statx info;
     ssize_t n;
-    int r = fd < 0 ? -errno : look(fd, "", AT_EMPTY_PATH, &info);
+    int r;
 
+    if (fd < 0)
+        return -errno;
+    r = look(fd, "", AT_EMPTY_PATH, &info);
     if (r < 0)
         return r;
     if (!S_ISLNK(info.stx_mode) ||
