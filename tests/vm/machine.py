@@ -242,14 +242,17 @@ class Machine:
         self.await_head(make_request)
         return time.monotonic() - self.started
 
-    def await_head(self, make_request):
-        """The same; gives the headers of that answer, in lower case."""
-        limit, deadline = 0.05, time.monotonic() + BOOT_LIMIT
+    def await_head(self, make_request, limit=0.05):
+        """The same; gives the headers of that answer, in lower case.
+
+        limit  seconds for the first attempt
+        """
+        deadline = time.monotonic() + BOOT_LIMIT
         while not (head := answer(make_request(), limit, self.port)).startswith(b"HTTP/1.1 204 "):
             assert self.running(), f"QEMU has ended:\n{self.console()}"
             assert time.monotonic() < deadline, f"no 204: {head}\n{self.console()}"
             time.sleep(0.005)
-            limit = min(limit * 1.05, 2)
+            limit = max(min(limit * 1.05, 2), limit)
         lines = head.decode("latin-1").split("\r\n")[1:]
         return {name.lower(): value.strip()
                 for name, _, value in (line.partition(":") for line in lines if line)}
