@@ -362,13 +362,50 @@ pool_queue_of(struct worker_pool *pool, const struct job *job)
     return job->bulk ? &pool->bulk : &pool->queued;
 }
 
-static bool
-may_queue_locked(const struct worker_pool *pool, const struct job *job)
+void
+pool_requeue_locked(struct worker_pool *pool, struct job_list *aside,
+                    size_t *count,
+                    bool (*stays)(const struct worker_pool *pool,
+                                  const struct job *job))
 {
-    if (pool->stop)
-        return false;
-    if (pool->held_count >= LIMIT_WORKER_HELD_JOBS &&
-        pool_holds_locked(pool, job))
+    struct job_list all = STAILQ_HEAD_INITIALIZER(all);
+    struct job *job;
+
+    STAILQ_CONCAT(&all, aside);
+    while ((job = STAILQ_FIRST(&all)) != NULL) {
+        STAILQ_REMOVE_HEAD(&all, link);
+        if (stays(pool, job)) {
+            STAILQ_INSERT_TAIL(aside, job, link);
+            continue;
+        }
+        STAILQ_INSERT_TAIL(pool_queue_of(pool, job), job, link);
+        --*count;
+        pool->waiting++;
+    }
+}
+
+static bool
+is_wanted(const struct worker_pool *pool, const struct job *job)
+{
+    (void)pool;
+    return !job_cancelled(job);
+}
+
+/* Whether one more job can wait for where too many threads stand still. */
+static bool
+held_has_room_locked(struct worker_pool *pool, const struct job *job)
+{
+    if (pool->held_count < LIMIT_WORKER_HELD_JOBS ||
+        !pool_holds_locked(pool, job))
+        return true;
+    pool_requeue_locked(pool, &pool->held, &pool->held_count, is_wanted);
+    return pool->held_count < LIMIT_WORKER_HELD_JOBS;
+}
+
+static bool
+may_queue_locked(struct worker_pool *pool, const struct job *job)
+{
+    if (pool->stop || !held_has_room_locked(pool, job))
         return false;
     return job->urgent || pool->waiting < LIMIT_WORKER_QUEUE_JOBS;
 }

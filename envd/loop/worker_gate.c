@@ -210,41 +210,25 @@ worker_wait_writes(struct worker_pool *pool, int64_t ms)
 /* ---- queues -------------------------------------------------------------- */
 
 bool
-gate_has_room_locked(const struct worker_pool *pool, const struct job *job)
+gate_has_room_locked(struct worker_pool *pool, const struct job *job)
 {
-    return !pool->hold || !job->writes ||
-           pool->gated_count < LIMIT_WORKER_GATED_JOBS;
+    if (!pool->hold || !job->writes)
+        return true;
+    if (pool->gated_count >= LIMIT_WORKER_GATED_JOBS)
+        gate_sweep_locked(pool);
+    return pool->gated_count < LIMIT_WORKER_GATED_JOBS;
 }
 
-static void
-requeue_locked(struct worker_pool *pool, struct job *job)
+static bool
+is_gated(const struct worker_pool *pool, const struct job *job)
 {
-    STAILQ_INSERT_TAIL(pool_queue_of(pool, job), job, link);
-    pool->gated_count--;
-    pool->waiting++;
-}
-
-/* Queue what was put aside again: all of it, or what was cancelled. */
-static void
-give_back_locked(struct worker_pool *pool, bool all)
-{
-    struct job_list gated = STAILQ_HEAD_INITIALIZER(gated);
-    struct job *job;
-
-    STAILQ_CONCAT(&gated, &pool->gated);
-    while ((job = STAILQ_FIRST(&gated)) != NULL) {
-        STAILQ_REMOVE_HEAD(&gated, link);
-        if (all || job_cancelled(job))
-            requeue_locked(pool, job);
-        else
-            STAILQ_INSERT_TAIL(&pool->gated, job, link);
-    }
+    return pool->hold && !job_cancelled(job);
 }
 
 void
 gate_sweep_locked(struct worker_pool *pool)
 {
-    give_back_locked(pool, /* all= */ !pool->hold);
+    pool_requeue_locked(pool, &pool->gated, &pool->gated_count, is_gated);
 }
 
 void
@@ -269,7 +253,7 @@ worker_hold_writes(struct worker_pool *pool, bool hold)
         (void)pthread_cond_broadcast(&pool->go_on);
     /* At the end nobody is left to begin what was put aside. */
     if (!hold && !pool->stop) {
-        give_back_locked(pool, /* all= */ true);
+        gate_sweep_locked(pool);
         for (size_t i = 0; i < pool->waiting && i < pool->threads_max; i++)
             pool_rouse_locked(pool);
     }

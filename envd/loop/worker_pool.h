@@ -84,6 +84,12 @@ struct worker_pool {
 /* Where a job waits for a thread. */
 struct job_list *pool_queue_of(struct worker_pool *pool, const struct job *job);
 
+/* Queue again what was put `aside`, all but what `stays`. */
+void pool_requeue_locked(struct worker_pool *pool, struct job_list *aside,
+                         size_t *count,
+                         bool (*stays)(const struct worker_pool *pool,
+                                       const struct job *job));
+
 /* Let one more thread look for work, if there is one to be had. */
 void pool_rouse_locked(struct worker_pool *pool);
 
@@ -116,11 +122,13 @@ bool gate_pass_locked(struct worker *w, struct job *job);
 /* It has run. */
 void gate_leave_locked(struct worker *w);
 
-/* Whether one more job that writes can be put aside. */
-bool gate_has_room_locked(const struct worker_pool *pool,
-                          const struct job *job);
+/*
+ * Whether one more job that writes can be put aside; gives back those that
+ * nobody wants any more if they take up its room.
+ */
+bool gate_has_room_locked(struct worker_pool *pool, const struct job *job);
 
-/* Give back those that nobody wants any more. */
+/* Give back those that nobody wants any more, or all when nothing is held. */
 void gate_sweep_locked(struct worker_pool *pool);
 
 /* At the end, while writes are held: leave alone what would write. */

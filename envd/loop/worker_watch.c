@@ -202,29 +202,6 @@ worker_pool_stats(struct worker_pool *pool)
     return s;
 }
 
-/*
- * Let held jobs go on whose place has moved, and end those that nobody wants
- * any more.
- */
-static void
-release_held_locked(struct worker_pool *pool)
-{
-    struct job_list held = STAILQ_HEAD_INITIALIZER(held);
-    struct job *job;
-
-    STAILQ_CONCAT(&held, &pool->held);
-    while ((job = STAILQ_FIRST(&held)) != NULL) {
-        STAILQ_REMOVE_HEAD(&held, link);
-        if (pool_holds_locked(pool, job)) {
-            STAILQ_INSERT_TAIL(&pool->held, job, link);
-            continue;
-        }
-        STAILQ_INSERT_TAIL(job->bulk ? &pool->bulk : &pool->queued, job, link);
-        pool->held_count--;
-        pool->waiting++;
-    }
-}
-
 void
 pool_on_watch(struct loop_timer *t)
 {
@@ -233,7 +210,9 @@ pool_on_watch(struct loop_timer *t)
     pool->watch_armed = false;
     (void)pool_look(pool, 0);
     (void)pthread_mutex_lock(&pool->lock);
-    release_held_locked(pool);
+    /* Their place has moved, or nobody wants them any more. */
+    pool_requeue_locked(pool, &pool->held, &pool->held_count,
+                        pool_holds_locked);
     gate_sweep_locked(pool);
     for (size_t i = 0; i < pool->waiting && i < pool->threads_max; i++)
         pool_rouse_locked(pool);

@@ -241,8 +241,11 @@ test_bound_of_what_is_held(void **state)
     assert_int_equal(worker_submit(h.pool, &still[COUNT].job), -EAGAIN);
     submit(&h, others + 1, 1);
     wait_done(&h, 1);
-    let_go(still, COUNT);
-    wait_done(&h, COUNT);
+    /* Those that nobody wants any more make room at once. */
+    job_cancel(&still[COUNT - 1].job);
+    submit(&h, still + COUNT, 1);
+    let_go(still, COUNT + 1);
+    wait_done(&h, COUNT + 1);
     hall_close(&h);
     free(still);
     free(others);
