@@ -139,6 +139,19 @@ freeze_stands(const struct freeze_state *s)
     return stands;
 }
 
+bool
+freeze_is_nowhere(const struct freeze_state *s)
+{
+    bool found = s->wrote;
+    int r = 0;
+
+    if (s->tree.root_fd < 0)
+        return true;
+    for (size_t i = 0; i < FREEZE_STATICS && !found && r == 0; i++)
+        r = s->tree.ops->read_request(&s->tree, freeze_statics[i], &found);
+    return !found && r == 0;
+}
+
 struct scan {
     struct freeze_state *s;
     const char *self;

@@ -67,6 +67,13 @@ uint32_t freeze_cgroups_clamped(int64_t max_cgroups);
 /* Whether a freeze of ours stands, of this agent or of one before it. */
 bool freeze_stands(const struct freeze_state *s);
 
+/*
+ * Whether a thaw would find nothing to write to and nothing that it could not
+ * read.  It reads two files of the kernel's, for which nothing has to be waited
+ * for.  Context: any.
+ */
+bool freeze_is_nowhere(const struct freeze_state *s);
+
 /* Freeze; run->written are those that were. */
 void freeze_sweep(struct freeze_state *s, struct freeze_run *run);
 

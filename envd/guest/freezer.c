@@ -248,6 +248,16 @@ count_sharing(const struct freezer *f)
     return count;
 }
 
+/*
+ * Whether a thaw has nothing to do, as at most of the host's requests: they are
+ * not to wait for a thread then, on a machine whose processors are all taken.
+ */
+static bool
+needs_no_job(const struct freezer *f, const struct freezer_wait *w)
+{
+    return w->kind != ASK_FREEZE && freeze_is_nowhere(&f->state);
+}
+
 static void
 start_next(struct freezer *f)
 {
@@ -267,6 +277,12 @@ start_next(struct freezer *f)
         .done = on_done,
         .urgent = true,
     };
+    if (needs_no_job(f, w)) {
+        f->generation++;
+        f->state.hierarchy = false;
+        on_done(&f->job);
+        return;
+    }
     f->busy = worker_submit(f->workers, &f->job) == 0;
     if (!f->busy)
         loop_timer_set(&f->retry, RETRY_MS);
@@ -419,6 +435,9 @@ freezer_new(struct loop *loop, struct worker_pool *workers,
     LIST_INIT(&f->audits);
     loop_timer_init(loop, &f->retry, on_retry);
     loop_timer_init(loop, &f->watchdog, on_watchdog);
+    /* An agent before this one froze; perhaps nobody asks for a thaw. */
+    if (tree->root_fd >= 0 && freeze_stands(&f->state))
+        watchdog_arm(f);
     return f;
 }
 
@@ -487,6 +506,7 @@ freezer_get_stats(const struct freezer *f)
     struct freezer_stats stats = f->stats;
 
     stats.stands = f->stands;
+    stats.watched = f->armed != 0;
     return stats;
 }
 

@@ -88,10 +88,15 @@ struct freezer_stats {
     uint64_t rescues;     /* thaws by the watchdog */
     uint64_t failed;      /* cgroups that could not be written or read */
     bool stands;          /* freezer_stands() */
+    bool watched;         /* the watchdog is set */
 };
 
 /*
+ * What an earlier agent has left frozen is thawed by the watchdog, too.
+ *
  * tree  borrowed; for a cgroup v2 of the kernel freezer_open() makes it
+ *
+ * Context: start-up, as it reads cgroups.
  */
 struct freezer *freezer_new(struct loop *loop, struct worker_pool *workers,
                             const struct cgroup_tree *tree);

@@ -293,6 +293,36 @@ test_shared_thaws(void **state)
     assert_true(thawed.stood);
 }
 
+/* No thread is needed to find that nothing is frozen. */
+static void
+test_nothing_to_thaw(void **state)
+{
+    (void)state;
+    fake_freeze("customer");
+    freezer_observe(freezer, on_observed, NULL);
+    ask_thaw();
+    ask_thaw();
+    run_until("ott");
+    assert_false(thawed.stood);
+    assert_int_equal(worker_pool_stats(pool).submitted, 0);
+    assert_int_equal(freezer_get_stats(freezer).thaws, 1);
+    assert_true(fake_is_frozen("customer"));
+}
+
+/* What cannot be read may be frozen. */
+static void
+test_thaw_of_the_unreadable(void **state)
+{
+    (void)state;
+    odd_add("ptys")->request_error = -EIO;
+    odd_add("user")->write_error = -EIO;
+    ask_thaw();
+    run_until("t");
+    assert_int_equal(thawed.error, -EIO);
+    assert_int_equal(worker_pool_stats(pool).submitted, 1);
+    assert_true(freezer_get_stats(freezer).watched);
+}
+
 static void
 test_queue_is_bounded(void **state)
 {
@@ -376,6 +406,25 @@ test_rescue(void **state)
     assert_false(freezer_stands(freezer));
     run_for(90);
     assert_string_equal(calls, "fo");
+}
+
+/* What an earlier agent has frozen is watched over, and found by a thaw. */
+static void
+test_earlier_agent(void **state)
+{
+    (void)state;
+    assert_false(freezer_get_stats(freezer).watched);
+    (void)ask_freeze(FREEZE_HIERARCHY, 0);
+    run_until("f");
+    freezer_stop(freezer);
+    freezer_free(freezer);
+    freezer = freezer_new(loop, pool, &fake.tree);
+    assert_true(freezer_get_stats(freezer).watched);
+    ask_thaw();
+    run_until("ft");
+    assert_true(thawed.stood);
+    assert_false(fake_is_frozen("user") || fake_is_frozen("customer"));
+    assert_false(freezer_get_stats(freezer).watched);
 }
 
 /* One that did not thaw all tries again. */
@@ -545,10 +594,13 @@ main(void)
         ROW(test_dropped_meanwhile),
         ROW(test_dropped_thaw),
         ROW(test_shared_thaws),
+        ROW(test_nothing_to_thaw),
+        ROW(test_thaw_of_the_unreadable),
         ROW(test_queue_is_bounded),
         ROW(test_no_root),
         ROW(test_stop),
         ROW(test_rescue),
+        ROW(test_earlier_agent),
         ROW(test_dirty_rescue),
         ROW(test_dirty_thaw),
         ROW(test_clean_thaw_disarms),
