@@ -337,7 +337,7 @@ static void
 route_rest(struct envd *e, struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
-    bool hidden = request_is_out_of_reach(e, x);
+    bool admitted = request_admit(e, x);
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
@@ -345,13 +345,13 @@ route_rest(struct envd *e, struct http_exchange *x)
 
         if (!str_eq(r->path, route->path))
             continue;
-        if (route->method == r->method && !hidden) {
+        if (route->method == r->method && admitted) {
             route->handle(e, x);
             return;
         }
         found = true;
     }
-    if (!found || hidden) {
+    if (!found || !admitted) {
         http_reply_text(x, 404, "404 page not found\n");
         return;
     }

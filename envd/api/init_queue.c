@@ -12,6 +12,7 @@
 #include "api/init.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "envd.h"
 #include "guest/settings.h"
@@ -47,7 +48,7 @@ static void
 work_end(struct init_work *w, int status, const char *text)
 {
     struct init_service *s = w->service;
-    int64_t now_ns = init_now_ns();
+    int64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
     struct buf times = {0};
     struct buf resume = {0};
     struct init_result r = {
@@ -150,7 +151,7 @@ work_admit(struct init_work *w)
     struct init_service *s = w->service;
 
     if (w->authorised_ns == 0)
-        w->authorised_ns = init_now_ns();
+        w->authorised_ns = clock_now_ns(CLOCK_MONOTONIC);
     w->state = INIT_WAITING;
     work_tell_silent(w);
     if (work_drop(w))
@@ -260,10 +261,10 @@ work_go_on(struct init_work *w)
         w->took_ns[w->at] = -1;
         if (!step_is_due(w, step))
             continue;
-        w->step_ns = init_now_ns();
+        w->step_ns = clock_now_ns(CLOCK_MONOTONIC);
         if (!step->begin(w))
             return;
-        w->took_ns[w->at] = init_now_ns() - w->step_ns;
+        w->took_ns[w->at] = clock_now_ns(CLOCK_MONOTONIC) - w->step_ns;
     }
     s->stats.works++;
     s->stats.stale += w->stale;
@@ -280,7 +281,7 @@ init_work_continue(struct init_work *w)
 {
     if (w->service->closing)
         return;
-    w->took_ns[w->at] = init_now_ns() - w->step_ns;
+    w->took_ns[w->at] = clock_now_ns(CLOCK_MONOTONIC) - w->step_ns;
     w->at++;
     work_go_on(w);
 }
@@ -303,7 +304,7 @@ work_begin(struct init_work *w)
     }
     s->running = w;
     w->state = INIT_RUNNING;
-    w->began_ns = init_now_ns();
+    w->began_ns = clock_now_ns(CLOCK_MONOTONIC);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         w->faults_minor = usage.ru_minflt;
         w->faults_major = usage.ru_majflt;
@@ -387,7 +388,7 @@ work_new(struct init_service *s, struct init_request *r)
 
     w->service = s;
     w->request = r;
-    w->came_ns = init_now_ns();
+    w->came_ns = clock_now_ns(CLOCK_MONOTONIC);
     w->hold_until_ms = loop_now_ms() + LIMIT_INIT_HOLD_MS;
     TAILQ_INIT(&w->waiters);
     loop_timer_init(s->envd->loop, &w->retry, on_retry);

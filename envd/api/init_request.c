@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/now.h"
 #include "base/rfc3339.h"
 #include "base/scope.h"
 #include "connect/json_read.h"
@@ -16,20 +17,12 @@
 #include "security/access.h"
 
 int64_t
-init_now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-int64_t
 init_request_host_ns(const struct init_request *r)
 {
     int64_t host_ns;
 
-    if (ckd_add(&host_ns, r->timestamp_ns, init_now_ns() - r->received_ns))
+    if (ckd_add(&host_ns, r->timestamp_ns,
+                clock_now_ns(CLOCK_MONOTONIC) - r->received_ns))
         return r->timestamp_ns;
     return host_ns;
 }
@@ -173,7 +166,7 @@ init_request_new(struct buf *body, bool *ret_memory)
 
     /* Small things may take many times their text. */
     arena_init(&r->arena, LIMIT_REST_DECODED_BYTES);
-    r->received_ns = init_now_ns();
+    r->received_ns = clock_now_ns(CLOCK_MONOTONIC);
     r->body = *body;
     *body = (struct buf){0};
     *ret_memory = original == NULL;

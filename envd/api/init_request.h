@@ -51,7 +51,4 @@ bool init_request_same(const struct init_request *a,
  */
 int64_t init_request_host_ns(const struct init_request *r);
 
-/* CLOCK_MONOTONIC in ns. */
-int64_t init_now_ns(void);
-
 #endif

@@ -14,6 +14,7 @@
 #include "api/init.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "base/status.h"
 #include "envd.h"
@@ -44,8 +45,9 @@ run_reseed(struct job *job)
     struct reseed *r = container_of(job, struct reseed, job);
     char seed[160];
     size_t most = sizeof(seed) - 1;
-    int len = snprintf(seed, sizeof(seed), "%" PRId64 " %" PRId64 " %s",
-                       r->timestamp_ns, init_now_ns(), r->lifecycle);
+    int len =
+        snprintf(seed, sizeof(seed), "%" PRId64 " %" PRId64 " %s",
+                 r->timestamp_ns, clock_now_ns(CLOCK_MONOTONIC), r->lifecycle);
 
     r->seed_error = entropy_reseed(seed, len < 0 ? 0 : MIN((size_t)len, most));
     r->generation_error =

@@ -34,7 +34,7 @@ is_outdated(const struct listeners *l, const char *name, int fd)
     const struct envd_options *o = &l->envd->options;
 
     if (strcmp(name, STORED_TCP) == 0)
-        return l->tcp || service_socket_port(fd) != o->port;
+        return l->tcp || listen_tcp_port(fd) != o->port;
     if (strcmp(name, STORED_UNIX) == 0)
         return l->unix_path || !listen_unix_is(fd, o->listen_unix);
     if (strcmp(name, STORED_VSOCK) == 0)
@@ -51,7 +51,7 @@ take_socket(struct listeners *l, int fd)
     switch (listen_family(fd)) {
     case AF_INET:
     case AF_INET6:
-        l->tcp = l->tcp || service_socket_port(fd) == e->options.port;
+        l->tcp = l->tcp || listen_tcp_port(fd) == e->options.port;
         (void)http_server_listen_fd(e->http, fd, NULL);
         return true;
     case AF_UNIX:

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "api/metrics.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "envd.h"
 #include "guest/metrics.h"
@@ -25,19 +26,16 @@ metrics_collect_process(struct metric_writer *w, struct envd *e)
     struct rusage usage = {0};
     struct rlimit files = {0};
     int64_t age_ms = loop_now_ms() - e->started_ms;
-    struct timespec now;
 
     (void)getrusage(RUSAGE_SELF, &usage);
     (void)getrlimit(RLIMIT_NOFILE, &files);
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     metric_one(w, "process_cpu_seconds", METRIC_COUNTER,
                "User and system time spent in seconds",
                microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime),
                6);
     metric_one(w, "process_start_time_seconds", METRIC_GAUGE,
                "Start time of the process since the epoch in seconds",
-               (uint64_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000 - age_ms),
-               3);
+               (uint64_t)(clock_now_ms(CLOCK_REALTIME) - age_ms), 3);
     metric_one(w, "process_max_fds", METRIC_GAUGE,
                "Most file descriptors that may be open", files.rlim_cur, 0);
     if (f->memory_known) {

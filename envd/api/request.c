@@ -176,30 +176,45 @@ request_begin(struct envd *e, struct http_exchange *x)
     set_id(x, kind);
 }
 
-bool
-request_is_out_of_reach(struct envd *e, struct http_exchange *x)
+static bool
+may_control(const struct envd *e, struct http_exchange *x)
 {
     enum control_from from = e->options.control_from;
-    size_t i = find_path(http_request(x)->path);
+
+    return from == CONTROL_ANYONE ||
+           (from == CONTROL_AUTO && e->options.not_firecracker) ||
+           origin_is_outside(e->origin, http_socket(x));
+}
+
+static void
+add_agent(const struct envd *e, struct http_exchange *x)
+{
     const char *commit = e->options.commit;
-    struct log_line line;
     char agent[128];
 
+    (void)snprintf(agent, sizeof(agent), "envd%s%s",
+                   commit != NULL && *commit != '\0' ? "/" : "",
+                   commit != NULL ? commit : "");
+    http_add_header(x, "X-Agent", agent);
+}
+
+bool
+request_admit(struct envd *e, struct http_exchange *x)
+{
+    static struct log_quota quota = LOG_QUOTA(10, 10000);
+    size_t i = find_path(http_request(x)->path);
+    struct log_line line;
+
     if (i == ARRAY_LEN(paths) || !paths[i].control)
-        return false;
-    if (from == CONTROL_ANYONE ||
-        (from == CONTROL_AUTO && e->options.not_firecracker) ||
-        origin_is_outside(e->origin, http_socket(x))) {
-        (void)snprintf(agent, sizeof(agent), "envd%s%s",
-                       commit != NULL && *commit != '\0' ? "/" : "",
-                       commit != NULL ? commit : "");
-        http_add_header(x, "X-Agent", agent);
-        return false;
+        return true;
+    if (may_control(e, x)) {
+        add_agent(e, x);
+        return true;
     }
-    if (log_begin(&line, LOG_LEVEL_WARN, "envd")) {
+    if (log_begin_limited(&line, LOG_LEVEL_WARN, "envd", &quota)) {
         api_log_request(&line, x);
         log_str(&line, "path", paths[i].path);
         log_end(&line, "A control request from inside the machine is refused");
     }
-    return true;
+    return false;
 }

@@ -13,7 +13,10 @@ struct http_exchange;
 /* Its kind for figures, its name for stalls, its id for logs. */
 void request_begin(struct envd *e, struct http_exchange *x);
 
-/* Whether the path steers the machine, and the peer is inside of it. */
-bool request_is_out_of_reach(struct envd *e, struct http_exchange *x);
+/*
+ * Whether the peer may know of the path: those that steer the machine are for
+ * who is outside of it, and say in their answers which agent it is.
+ */
+bool request_admit(struct envd *e, struct http_exchange *x);
 
 #endif

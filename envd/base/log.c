@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/now.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
 #include "limits.h"
@@ -123,22 +124,13 @@ log_quota_take(struct log_quota *q, int64_t now_ms, uint64_t *ret_suppressed)
     return true;
 }
 
-static int64_t
-monotonic_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool
 log_begin_limited(struct log_line *line, enum log_level level,
                   const char *logger, struct log_quota *q)
 {
     uint64_t suppressed;
 
-    if (!log_quota_take(q, monotonic_ms(), &suppressed))
+    if (!log_quota_take(q, clock_now_ms(CLOCK_MONOTONIC), &suppressed))
         return false;
     if (!log_begin(line, level, logger))
         return false;
@@ -246,7 +238,8 @@ log_note(struct log_quota *q, const char *format, ...)
     char text[512];
     size_t len;
 
-    if (q != NULL && !log_quota_take(q, monotonic_ms(), &suppressed))
+    if (q != NULL &&
+        !log_quota_take(q, clock_now_ms(CLOCK_MONOTONIC), &suppressed))
         return;
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text) - 64, format, args);

@@ -56,6 +56,19 @@ str_trim(struct str s)
     return s;
 }
 
+struct str
+str_take_line(struct str *rest)
+{
+    const char *newline = memchr(rest->data, '\n', rest->len);
+    size_t len = newline != NULL ? (size_t)(newline - rest->data) : rest->len;
+    size_t taken = len + (newline != NULL ? 1 : 0);
+    struct str line = {rest->data, len};
+
+    rest->data += taken;
+    rest->len -= taken;
+    return line;
+}
+
 char *
 str_dup(struct str s)
 {

@@ -25,6 +25,9 @@ bool str_starts(struct str s, const char *prefix);
 /* Without blanks and tabs at both ends. */
 struct str str_trim(struct str s);
 
+/* Take the first line off `rest`; its newline is in neither. */
+struct str str_take_line(struct str *rest);
+
 /* A NUL-terminated copy, NULL when memory is exhausted; the caller frees. */
 char *str_dup(struct str s);
 

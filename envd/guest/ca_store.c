@@ -23,23 +23,6 @@
 /* ---- appending ----------------------------------------------------------- */
 
 static int
-bundle_open(const char *path)
-{
-    struct trusted_place place;
-    int fd;
-    int r = trusted_find(path, TRUSTED_LINKS, &place);
-
-    if (r < 0)
-        return r;
-    fd = openat(place.dir_fd, place.name,
-                O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
-                    O_NOCTTY);
-    r = fd < 0 ? -errno : fd;
-    fd_close(&place.dir_fd);
-    return r;
-}
-
-static int
 append_lines(int fd, const char *text, size_t len, off_t size)
 {
     char last = '\n';
@@ -61,7 +44,9 @@ int
 ca_store_append(const char *bundle, const char *text, size_t len,
                 struct status *st)
 {
-    SCOPE(fd_close) int fd = bundle_open(bundle);
+    SCOPE(fd_close)
+    int fd = trusted_open(bundle, TRUSTED_LINKS,
+                          O_RDWR | O_APPEND | O_NONBLOCK | O_NOCTTY);
     struct stat info;
     int r;
 

@@ -7,18 +7,14 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "base/now.h"
 #include "base/scope.h"
-
-#define NS_PER_S 1000000000LL
 
 static int64_t
 real_now_ns(void *ctx)
 {
-    struct timespec t = {0};
-
     (void)ctx;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+    return clock_now_ns(CLOCK_REALTIME);
 }
 
 static int

@@ -11,11 +11,9 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "loop/loop.h"
-
-#define NS_PER_S  (INT64_C(1000) * 1000 * 1000)
-#define NS_PER_MS (INT64_C(1000) * 1000)
 
 struct clock_watch {
     int fd;
@@ -26,18 +24,9 @@ struct clock_watch {
 };
 
 static int64_t
-clock_ns(clockid_t id)
-{
-    struct timespec now;
-
-    (void)clock_gettime(id, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-static int64_t
 difference_ns(void)
 {
-    return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+    return clock_now_ns(CLOCK_REALTIME) - clock_now_ns(CLOCK_BOOTTIME);
 }
 
 int64_t

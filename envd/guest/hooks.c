@@ -73,25 +73,13 @@ is_program_name(const char *name)
 static char *
 program_find(const char *dir, const char *name)
 {
-    struct trusted_place place;
-    struct stat info;
     char path[PATH_MAX];
-    char *found = NULL;
+    char found[PATH_MAX];
     int len = snprintf(path, sizeof(path), "%s/%s", dir, name);
 
-    if (len < 0 || (size_t)len >= sizeof(path) ||
-        trusted_find(path, TRUSTED_STRICT, &place) < 0)
+    if (len < 0 || (size_t)len >= sizeof(path) || !trusted_program(path, found))
         return NULL;
-    if (fstatat(place.dir_fd, place.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(info.st_mode) && trusted_is_roots(&info) &&
-        (info.st_mode & 0100) != 0) {
-        size_t size = strlen(place.dir) + strlen(place.name) + 2;
-
-        found = xcalloc(size, 1);
-        (void)snprintf(found, size, "%s/%s", place.dir, place.name);
-    }
-    fd_close(&place.dir_fd);
-    return found;
+    return xstrdup(found);
 }
 
 /* Take a name in where it belongs; the last one makes room for it. */
@@ -116,17 +104,13 @@ names_insert(char *names[LIMIT_HOOKS], unsigned int *count, const char *name)
 static int
 event_open(const char *path, DIR **ret)
 {
-    struct trusted_place place;
     struct stat info;
-    int fd;
-    int r = trusted_find(path, TRUSTED_STRICT, &place);
+    int fd = trusted_open(path, TRUSTED_STRICT, O_RDONLY | O_DIRECTORY);
+    int r;
 
-    if (r < 0)
-        return r;
-    fd = openat(place.dir_fd, place.name,
-                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    r = fd < 0 || fstat(fd, &info) < 0 ? -errno : 0;
-    fd_close(&place.dir_fd);
+    if (fd < 0)
+        return fd;
+    r = fstat(fd, &info) < 0 ? -errno : 0;
     if (r == 0 && !trusted_is_roots(&info))
         r = -EPERM;
     *ret = r == 0 ? fdopendir(fd) : NULL;

@@ -135,24 +135,6 @@ line_read(const struct edit *e, struct str text)
     return line;
 }
 
-/* Take the next line off the text. */
-static struct str
-line_next(struct str *rest)
-{
-    const char *newline = memchr(rest->data, '\n', rest->len);
-    struct str line = *rest;
-
-    if (newline != NULL)
-        line.len = (size_t)(newline - rest->data);
-    rest->data += line.len;
-    rest->len -= line.len;
-    if (newline != NULL) {
-        rest->data++;
-        rest->len--;
-    }
-    return line;
-}
-
 /* Whether a line leads the name somewhere else. */
 static bool
 is_wrong(const struct edit *e, const struct line *line)
@@ -223,7 +205,7 @@ is_right(struct edit *e, struct str text)
     bool wrong = false;
 
     while (text.len > 0) {
-        struct line line = line_read(e, line_next(&text));
+        struct line line = line_read(e, str_take_line(&text));
 
         wrong = wrong || is_wrong(e, &line);
         if (line.ours > 0 && address_eq(&line.addr, &e->to))
@@ -243,7 +225,7 @@ hosts_edit(struct str text, const char *name, const char *addr, struct buf *out)
     if (is_right(&e, text))
         return 0;
     while (text.len > 0) {
-        struct line line = line_read(&e, line_next(&text));
+        struct line line = line_read(&e, str_take_line(&text));
 
         if (is_wrong(&e, &line)) {
             put_wrong(&e, &line);

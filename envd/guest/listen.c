@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,8 @@
 
 union address {
     struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
     struct sockaddr_un path;
     struct sockaddr_vm vm;
     char bytes[sizeof(struct sockaddr_un) + 1]; /* ends a path */
@@ -206,19 +209,39 @@ listen_admits_vsock(int fd)
 
 /* -------------------------------------------------------------------------- */
 
-int
-listen_family(int fd)
+/* Where a stream socket listens; false: it is none. */
+static bool
+listens_at(int fd, union address *ret)
 {
-    union address a = {0};
-    socklen_t len = sizeof(a);
+    socklen_t len = sizeof(*ret);
     socklen_t value_len = sizeof(int);
     int listens = 0;
     int type = 0;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &value_len) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &value_len) < 0 ||
-        getsockname(fd, &a.any, &len) < 0 || listens == 0 ||
-        type != SOCK_STREAM)
+    memset(ret, 0, sizeof(*ret));
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &value_len) ==
+               0 &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &value_len) == 0 &&
+           getsockname(fd, &ret->any, &len) == 0 && listens != 0 &&
+           type == SOCK_STREAM;
+}
+
+int
+listen_family(int fd)
+{
+    union address a;
+
+    return listens_at(fd, &a) ? a.any.sa_family : -1;
+}
+
+int
+listen_tcp_port(int fd)
+{
+    union address a;
+
+    if (!listens_at(fd, &a))
         return -1;
-    return a.any.sa_family;
+    if (a.any.sa_family == AF_INET6)
+        return ntohs(a.v6.sin6_port);
+    return a.any.sa_family == AF_INET ? ntohs(a.v4.sin_port) : -1;
 }

@@ -32,6 +32,9 @@ bool listen_vsock_is_there(void);
 /* The address family of a stream socket that listens, -1: it is none. */
 int listen_family(int fd);
 
+/* The TCP port on which a socket listens, -1: it is no such socket. */
+int listen_tcp_port(int fd);
+
 /* Whether a bound socket is the one that the functions above would make. */
 bool listen_unix_is(int fd, const char *path);
 bool listen_vsock_is(int fd, uint32_t port);

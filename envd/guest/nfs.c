@@ -83,25 +83,6 @@ nfs_statd_runs(const char *statd_pid)
     return pid > 1 && pid <= INT_MAX && kill((pid_t)pid, 0) == 0;
 }
 
-static bool
-helper_find(const char *path, char ret[PATH_MAX])
-{
-    struct trusted_place place;
-    struct stat info;
-    bool good;
-    int len = 0;
-
-    if (trusted_find(path, TRUSTED_STRICT, &place) < 0)
-        return false;
-    good = fstatat(place.dir_fd, place.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISREG(info.st_mode) && trusted_is_roots(&info) &&
-           (info.st_mode & 0100) != 0;
-    fd_close(&place.dir_fd);
-    if (good)
-        len = snprintf(ret, PATH_MAX, "%s/%s", place.dir, place.name);
-    return good && len > 0 && len < PATH_MAX;
-}
-
 bool
 nfs_needs_helper(const char *target, const char *statd_pid, const char *helper,
                  char ret[PATH_MAX])
@@ -110,5 +91,5 @@ nfs_needs_helper(const char *target, const char *statd_pid, const char *helper,
 
     return (nfs_mount_data(target, true, data) < 0 ||
             !nfs_statd_runs(statd_pid)) &&
-           helper_find(helper, ret);
+           trusted_program(helper, ret);
 }

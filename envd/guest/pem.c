@@ -12,17 +12,12 @@
 #define END    "-----END "
 #define DASHES "-----"
 
-/* Take the next line off the text, without its end. */
+/* Take the next line off the text, without blanks at its end. */
 static struct str
 line_next(struct str *rest)
 {
-    const char *newline = memchr(rest->data, '\n', rest->len);
-    struct str line = *rest;
+    struct str line = str_take_line(rest);
 
-    if (newline != NULL)
-        line.len = (size_t)(newline - rest->data);
-    rest->data += line.len + (newline != NULL ? 1 : 0);
-    rest->len -= line.len + (newline != NULL ? 1 : 0);
     while (line.len > 0 &&
            (line.data[line.len - 1] == '\r' || line.data[line.len - 1] == ' ' ||
             line.data[line.len - 1] == '\t'))

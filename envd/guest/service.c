@@ -219,29 +219,6 @@ service_take_socket(struct service *s, const char **ret_name)
     return s->next_fd++;
 }
 
-int
-service_socket_port(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } a = {0};
-    socklen_t len = sizeof(a);
-    socklen_t value_len = sizeof(int);
-    int listens = 0;
-    int type = 0;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &value_len) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &value_len) < 0 ||
-        getsockname(fd, &a.any, &len) < 0 || listens == 0 ||
-        type != SOCK_STREAM)
-        return -1;
-    if (a.any.sa_family == AF_INET6)
-        return ntohs(a.v6.sin6_port);
-    return a.any.sa_family == AF_INET ? ntohs(a.v4.sin_port) : -1;
-}
-
 /* ---- life ---------------------------------------------------------------- */
 
 struct service *

@@ -35,12 +35,6 @@ void service_free(struct service *s);
  */
 int service_take_socket(struct service *s, const char **ret_name);
 
-/*
- * The TCP port on which `fd` listens, or -1 when it is something else.
- * Context: any.
- */
-int service_socket_port(int fd);
-
 /* Leave a descriptor (borrowed) with the manager, for the next one of us. */
 void service_store(struct service *s, int fd, const char *name);
 

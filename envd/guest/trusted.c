@@ -231,3 +231,37 @@ trusted_find(const char *path, enum trusted_way way, struct trusted_place *ret)
     ret->dir_fd = w.dir_fd;
     return 0;
 }
+
+int
+trusted_open(const char *path, enum trusted_way way, int flags)
+{
+    struct trusted_place place;
+    int fd;
+    int r = trusted_find(path, way, &place);
+
+    if (r < 0)
+        return r;
+    fd = openat(place.dir_fd, place.name, flags | O_NOFOLLOW | O_CLOEXEC);
+    r = fd < 0 ? -errno : fd;
+    fd_close(&place.dir_fd);
+    return r;
+}
+
+bool
+trusted_program(const char *path, char ret[static PATH_MAX])
+{
+    struct trusted_place place;
+    struct stat info;
+    bool good;
+    int len = 0;
+
+    if (trusted_find(path, TRUSTED_STRICT, &place) < 0)
+        return false;
+    good = fstatat(place.dir_fd, place.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(info.st_mode) && trusted_is_roots(&info) &&
+           (info.st_mode & 0100) != 0;
+    fd_close(&place.dir_fd);
+    if (good)
+        len = snprintf(ret, PATH_MAX, "%s/%s", place.dir, place.name);
+    return good && len > 0 && len < PATH_MAX;
+}

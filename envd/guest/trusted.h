@@ -39,6 +39,24 @@ enum trusted_way {
 int trusted_find(const char *path, enum trusted_way way,
                  struct trusted_place *ret);
 
+/*
+ * Open what a path leads to, with the flags of openat(2); no link in the last
+ * place is followed.
+ *
+ * Returns the descriptor, which the caller owns, or -errno as trusted_find()
+ * and openat(2).  Context: worker.
+ */
+int trusted_open(const char *path, enum trusted_way way, int flags);
+
+/*
+ * Whether a path leads to a program that nobody but root can have put there.
+ *
+ * ret  gets its path without links
+ *
+ * Context: worker.
+ */
+bool trusted_program(const char *path, char ret[static PATH_MAX]);
+
 /* Whether root owns it and others cannot write it. */
 bool trusted_is_roots(const struct stat *info);
 

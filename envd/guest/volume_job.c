@@ -101,22 +101,15 @@ static int
 run_mount(struct volume_job *j)
 {
     SCOPE(fd_close) int fd = -1;
-    struct trusted_place place;
     char data[NFS_DATA_BYTES];
     int r;
 
     j->own_locks = !nfs_statd_runs(j->statd_pid);
     r = nfs_mount_data(j->target, !j->own_locks, data);
-    if (r == 0)
-        r = trusted_find(j->path, TRUSTED_LINKS, &place);
     if (r != 0)
         return r;
-    fd = openat(place.dir_fd, place.name,
-                O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    r = fd < 0 ? -errno : 0;
-    fd_close(&place.dir_fd);
-    if (r == 0)
-        r = mount_at(j, fd, data);
+    fd = trusted_open(j->path, TRUSTED_LINKS, O_PATH | O_DIRECTORY);
+    r = fd < 0 ? fd : mount_at(j, fd, data);
     /* Too late: whoever wanted it has given up. */
     if (r == 0 && job_cancelled(&j->job)) {
         (void)j->ops.umount(j->ops.ctx, j->point, MNT_DETACH | UMOUNT_NOFOLLOW);

@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "init/keeper.h"
 #include "init/say.h"
@@ -31,10 +32,7 @@
 int64_t
 program_now_ms(void)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_now_ms(CLOCK_MONOTONIC);
 }
 
 void

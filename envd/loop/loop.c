@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "limits.h"
 #include "loop/stall.h"
@@ -83,25 +84,16 @@ loop_run_deferred(struct loop *l)
     }
 }
 
-static int64_t
-now_us(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void
 run_slack(struct loop *l)
 {
-    int64_t end = now_us() + LOOP_SLACK_US;
+    int64_t end = clock_now_ns(CLOCK_MONOTONIC) + LOOP_SLACK_NS;
     struct loop_slack *s;
 
     while ((s = TAILQ_FIRST(&l->slack)) != NULL) {
         loop_slack_cancel(l, s);
         s->run(s);
-        if (now_us() >= end)
+        if (clock_now_ns(CLOCK_MONOTONIC) >= end)
             break;
     }
     loop_run_deferred(l);
@@ -163,10 +155,7 @@ loop_stop(struct loop *l)
 int64_t
 loop_now_ms(void)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_now_ms(CLOCK_MONOTONIC);
 }
 
 void

@@ -78,11 +78,11 @@ void loop_defer_cancel(struct loop *l, struct loop_deferred *d);
  * Work of the lowest rank: bulk that is nobody's answer.  Embed it,
  * zero-initialised; it is queued at most once.  Behind all that is ready and
  * deferred, a turn runs what is queued, first come first served, for about
- * LOOP_SLACK_US; the rest waits for the next turn, so that everything else
+ * LOOP_SLACK_NS; the rest waits for the next turn, so that everything else
  * comes in between.  A piece is to be short: it is never interrupted.  `run`
  * may queue itself again, and may free its object.
  */
-#define LOOP_SLACK_US 500
+#define LOOP_SLACK_NS 500000
 
 struct loop_slack {
     TAILQ_ENTRY(loop_slack) link;

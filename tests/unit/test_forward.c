@@ -405,13 +405,44 @@ await_reset(int fd)
     assert_true((p.revents & POLLERR) != 0);
 }
 
-static void
-client_ends_and_resets(struct scene *s)
+/* From outside, when the program has taken the connection. */
+static int
+connect_to_ready(struct scene *s)
 {
     int fd = connect_outside(s);
     char bytes[5];
 
     assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+    return fd;
+}
+
+static void
+take_and_say_ready(struct scene *s)
+{
+    s->program_fd = take(s);
+    assert_int_equal(send(s->program_fd, "ready", 5, 0), 5);
+}
+
+/* Of a connection that a reset ends nothing is left. */
+static void
+play_to_a_reset(void (*client)(struct scene *s),
+                void (*program)(struct scene *s))
+{
+    struct scene s = {.client = client, .program = program};
+
+    scene_init(&s, 16);
+    play(&s);
+    assert_int_equal(forwarder_stats(s.forwarder)->connections, 0);
+    fd_close(&s.program_fd);
+    scene_done(&s);
+}
+
+static void
+client_ends_and_resets(struct scene *s)
+{
+    int fd = connect_to_ready(s);
+    char bytes[5];
+
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
     assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
     socket_reset(fd);
@@ -423,8 +454,7 @@ program_idles_behind_the_end(struct scene *s)
 {
     char byte;
 
-    s->program_fd = take(s);
-    assert_int_equal(send(s->program_fd, "ready", 5, 0), 5);
+    take_and_say_ready(s);
     assert_int_equal(recv(s->program_fd, &byte, 1, 0), 0);
     assert_int_equal(send(s->program_fd, "ended", 5, 0), 5);
     await_reset(s->program_fd);
@@ -433,27 +463,18 @@ program_idles_behind_the_end(struct scene *s)
 static void
 test_reset_behind_the_end(void **state)
 {
-    struct scene s = {.client = client_ends_and_resets,
-                      .program = program_idles_behind_the_end};
-
     (void)state;
-    scene_init(&s, 16);
-    play(&s);
-    assert_int_equal(forwarder_stats(s.forwarder)->connections, 0);
-    fd_close(&s.program_fd);
-    scene_done(&s);
+    play_to_a_reset(client_ends_and_resets, program_idles_behind_the_end);
 }
 
 /* Send as long as anything is taken, then give up. */
 static void
 client_gives_up(struct scene *s)
 {
-    int fd = connect_outside(s);
     static uint8_t piece[65536];
+    int fd = connect_to_ready(s);
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-    char bytes[5];
 
-    assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
     while (poll(&p, 1, 300) > 0)
         (void)send(fd, piece, sizeof(piece), MSG_DONTWAIT);
     socket_reset(fd);
@@ -463,23 +484,15 @@ client_gives_up(struct scene *s)
 static void
 program_stands_still(struct scene *s)
 {
-    s->program_fd = take(s);
-    assert_int_equal(send(s->program_fd, "ready", 5, 0), 5);
+    take_and_say_ready(s);
     await_reset(s->program_fd);
 }
 
 static void
 test_reset_towards_a_program_that_stands_still(void **state)
 {
-    struct scene s = {.client = client_gives_up,
-                      .program = program_stands_still};
-
     (void)state;
-    scene_init(&s, 16);
-    play(&s);
-    assert_int_equal(forwarder_stats(s.forwarder)->connections, 0);
-    fd_close(&s.program_fd);
-    scene_done(&s);
+    play_to_a_reset(client_gives_up, program_stands_still);
 }
 
 struct dialling {

@@ -235,6 +235,17 @@ test_paused_writers_are_in_nobodys_way(void **state)
     hall_close(&h);
 }
 
+/* One job writes, and then no more may. */
+static void
+hold_behind(struct hall *h, struct guest *writer)
+{
+    invite(writer, h, run_and_pause);
+    writer->job.writes = true;
+    submit(writer);
+    (void)sem_wait(&writer->entered);
+    worker_hold_writes(h->pool, true);
+}
+
 static void
 test_waiting_for_writers_is_bounded(void **state)
 {
@@ -244,11 +255,7 @@ test_waiting_for_writers_is_bounded(void **state)
 
     (void)state;
     hall_open(&h, 2);
-    invite(&writer, &h, run_and_pause);
-    writer.job.writes = true;
-    submit(&writer);
-    (void)sem_wait(&writer.entered);
-    worker_hold_writes(h.pool, true);
+    hold_behind(&h, &writer);
     invite(&waiter, &h, wait_quiet_briefly);
     waiter.job.urgent = true;
     submit(&waiter);
@@ -403,11 +410,7 @@ test_the_end_while_held(void **state)
 
     (void)state;
     hall_open(&h, 2);
-    invite(&paused, &h, run_and_pause);
-    paused.job.writes = true;
-    submit(&paused);
-    (void)sem_wait(&paused.entered);
-    worker_hold_writes(h.pool, true);
+    hold_behind(&h, &paused);
     (void)sem_post(&paused.leave);
     invite(&queued, &h, run);
     queued.job.writes = true;
