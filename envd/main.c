@@ -13,6 +13,16 @@
 
 #define EXIT_USAGE 2
 
+/* The exit status after something was printed, which may not have arrived. */
+static int
+printed(void)
+{
+    if (fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    perror("stdout");
+    return EXIT_FAILURE;
+}
+
 /* What only prints: true, and nothing is to be started. */
 static bool
 print_only(const struct command_line *cl, const char *program)
@@ -56,7 +66,7 @@ main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (print_only(&cl, argv[0]))
-        return EXIT_SUCCESS;
+        return printed();
     if (cl.be_init && getpid() != 1) {
         (void)fprintf(stderr, "-init: this is not the first process\n");
         return EXIT_USAGE;
@@ -71,7 +81,7 @@ main(int argc, char **argv)
         return faults == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     if (cl.dump_config) {
         options_dump(&cl);
-        return EXIT_SUCCESS;
+        return printed();
     }
     if (cl.be_init)
         run_init(&cl, argv, flag_count);

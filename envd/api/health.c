@@ -117,6 +117,7 @@ tell(struct sink *s, struct envd *e)
         {"worker_threads_still", workers.still},
         {"worker_jobs_queued", (int64_t)workers.waiting},
         {"worker_jobs_held", (int64_t)workers.held},
+        {"worker_jobs_gated", (int64_t)workers.gated},
         {"uploads", (int64_t)e->uploads},
         {"loop_stalls", (int64_t)stalls.count},
         {"loop_longest_stall_ms", stalls.longest_ms},

@@ -135,6 +135,7 @@ collect_workers(struct metric_writer *w, struct envd *e)
                   "Jobs that wait for a thread, or for a file system");
     metric_add(w, s.waiting, 0, "state", "queued", NULL);
     metric_add(w, s.held, 0, "state", "held", NULL);
+    metric_add(w, s.gated, 0, "state", "gated", NULL);
     metric_one(w, "envd_worker_jobs_submitted", METRIC_COUNTER,
                "Jobs given to workers", s.submitted, 0);
 }

@@ -42,13 +42,14 @@ struct worker_pool;
 struct worker_stats {
     size_t waiting; /* jobs in the queues */
     size_t held;    /* jobs held back for where threads stand still */
+    size_t gated;   /* jobs put aside while writes are held */
     unsigned int threads;
     unsigned int running; /* of them, with a job */
     unsigned int still;   /* of those, without progress */
     uint64_t submitted;
 };
 
-/* Context: loop. */
+/* With those that serve privileged jobs.  Context: loop. */
 struct worker_stats worker_pool_stats(struct worker_pool *pool);
 
 /* How long a job may be held up by the batch it is in. */

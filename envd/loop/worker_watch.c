@@ -187,18 +187,19 @@ pool_look(struct worker_pool *pool, int64_t ms)
 struct worker_stats
 worker_pool_stats(struct worker_pool *pool)
 {
-    struct worker_stats s;
+    struct worker_stats s = {0};
 
-    (void)pthread_mutex_lock(&pool->lock);
-    s = (struct worker_stats){
-        .waiting = pool->waiting,
-        .held = pool->held_count,
-        .threads = pool->threads,
-        .running = pool->running,
-        .still = pool->still,
-        .submitted = pool->submitted,
-    };
-    (void)pthread_mutex_unlock(&pool->lock);
+    for (; pool != NULL; pool = pool->privileged) {
+        (void)pthread_mutex_lock(&pool->lock);
+        s.waiting += pool->waiting;
+        s.held += pool->held_count;
+        s.gated += pool->gated_count;
+        s.threads += pool->threads;
+        s.running += pool->running;
+        s.still += pool->still;
+        s.submitted += pool->submitted;
+        (void)pthread_mutex_unlock(&pool->lock);
+    }
     return s;
 }
 

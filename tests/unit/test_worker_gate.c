@@ -468,8 +468,11 @@ test_privileged_writers_wait(void **state)
     }
     assert_false(atomic_load(&paused.passed));
     assert_false(atomic_load(&queued.ran));
+    assert_int_equal(worker_pool_stats(h.pool).gated, 1);
+    assert_int_equal(worker_pool_stats(h.pool).submitted, 24);
     worker_hold_writes(h.pool, false);
     wait_done(&h, 2);
+    assert_int_equal(worker_pool_stats(h.pool).gated, 0);
     assert_true(paused.done && queued.done);
     hall_close(&h);
 }

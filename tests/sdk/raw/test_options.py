@@ -48,6 +48,14 @@ def test_defaults(config):
         "verbose": "false"}
 
 
+@pytest.mark.parametrize("flag", ["-version", "-commit", "-dump-config"])
+def test_what_cannot_be_printed_fails(flag):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([os.environ["ENVD_BIN"], flag], stdout=full, stderr=subprocess.PIPE,
+                              check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (1, b"stdout: No space left on device\n")
+
+
 def test_flag_over_environment_over_file(config):
     file = config("port = 1\nstall-ms = 11\nlinger-ms = 111\n")
     options, errors = dumped(*file, "-port", "3", ENVD_PORT="2", ENVD_STALL_MS="22")
