@@ -179,7 +179,7 @@ wait_for_port(struct listeners *l)
     struct port_holder owner;
     struct log_line line;
 
-    if (port_holder_find(port, &owner) < 0)
+    if (port_holder_find(l->envd->loop, port, &owner) < 0)
         owner = (struct port_holder){0};
     (void)fprintf(stderr,
                   "<2>port %u is taken by a socket of user %u (inode %u): "
