@@ -7,6 +7,7 @@
 
 #include "base/scope.h"
 #include "envd.h"
+#include "guest/collapse.h"
 #include "init/init.h"
 #include "options.h"
 #include "watch/watch.h"
@@ -59,6 +60,7 @@ main(int argc, char **argv)
     int flag_count;
     int status;
 
+    collapse_prepare();
     options_init(&cl);
     flag_count = options_parse(&cl, argc, argv);
     if (flag_count < 0) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
@@ -23,6 +24,15 @@
 #define ROLLUP "/proc/self/smaps_rollup"
 
 #define ROLLUP_BYTES ((size_t)16 * 1024)
+
+#define PAGE_BYTES 4096
+
+/* For the allocator's own words around a block. */
+#define REST_KEPT 128
+
+/* Together more than a window. */
+#define EXTEND_BYTES ((size_t)256 * 1024)
+#define EXTEND_TRIES 12
 
 void
 collapse_split(uint64_t successes, int64_t before, int64_t after,
@@ -87,16 +97,58 @@ measure(void)
     return collapse_huge_pages(text);
 }
 
-/* What is huge now stays so; what was never touched is left alone. */
+/* How far it is to the next window; 0: one begins here. */
+static uintptr_t
+to_window(uintptr_t at)
+{
+    return -at & (COLLAPSE_WINDOW - 1);
+}
+
+void
+collapse_prepare(void)
+{
+    /* Taken and never used: what the C library has left over at its start. */
+    static void *volatile rest;
+    struct mallinfo2 info = mallinfo2();
+    uintptr_t end = (uintptr_t)sbrk(0);
+    uintptr_t begin = (end - info.arena) / PAGE_BYTES * PAGE_BYTES;
+
+    if (info.keepcost > REST_KEPT)
+        rest = malloc(info.keepcost - REST_KEPT);
+    (void)rest;
+    /* Else it is in a window already, of which the heap has the begin. */
+    if (to_window(begin) > end - begin)
+        (void)sbrk((intptr_t)to_window(end));
+}
+
+/*
+ * Have the heap reach to the end of the window in which its last use is, as a
+ * window can be collapsed as a whole only.  The allocator does it: nobody else
+ * may move the end while others allocate.
+ */
+static void
+extend_heap(void)
+{
+    uintptr_t end = (uintptr_t)sbrk(0);
+    uintptr_t unused = (uintptr_t)mallinfo2().keepcost;
+    void *blocks[EXTEND_TRIES];
+    size_t count = 0;
+
+    if (to_window(end - unused) <= unused)
+        return;
+    (void)mallopt(M_TOP_PAD, (int)COLLAPSE_WINDOW);
+    while (count < EXTEND_TRIES && (uintptr_t)sbrk(0) == end)
+        blocks[count++] = malloc(EXTEND_BYTES);
+    while (count > 0)
+        free(blocks[--count]);
+}
+
+/* What was never touched is left alone: the kernel refuses it. */
 static bool
 collapse_window(uintptr_t at)
 {
-    void *window = (void *)at; /* NOLINT(performance-no-int-to-ptr) */
-
-    if (madvise(window, COLLAPSE_WINDOW, MADV_COLLAPSE) < 0)
-        return false;
-    (void)madvise(window, COLLAPSE_WINDOW, MADV_HUGEPAGE);
-    return true;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    return madvise((void *)at, COLLAPSE_WINDOW, MADV_COLLAPSE) == 0;
 }
 
 static int
@@ -109,7 +161,7 @@ collapse_all(const char *maps, const atomic_bool *cancel,
     for (const char *line = maps; *line != '\0';) {
         if (collapse_region(line, &start, &end)) {
             c->regions++;
-            start = (start + COLLAPSE_WINDOW - 1) & ~(COLLAPSE_WINDOW - 1);
+            start += to_window(start);
             for (; start < end && end - start >= COLLAPSE_WINDOW;
                  start += COLLAPSE_WINDOW) {
                 if (atomic_load_explicit(cancel, memory_order_relaxed))
@@ -135,7 +187,8 @@ collapse_run(const atomic_bool *cancel, struct collapse_counts *ret,
     int r;
 
     *ret = (struct collapse_counts){0};
-    (void)malloc_trim(0);
+    (void)malloc_trim(COLLAPSE_WINDOW);
+    extend_heap();
     r = fd_read_file(MAPS, LIMIT_COLLAPSE_MAPS_BYTES, &maps, NULL);
     *ret_what = "open " MAPS;
     if (r < 0)

@@ -24,7 +24,15 @@ struct collapse_counts {
 };
 
 /*
- * Collapse what can be.
+ * Have the heap go on where a window begins, so that what it will have lies in
+ * as few as can be.  Takes room, no memory.
+ *
+ * Context: at the begin of main(), before anything is allocated.
+ */
+void collapse_prepare(void);
+
+/*
+ * Collapse what can be, after having filled up the heap's last window.
  *
  * cancel    polled between windows
  * ret_what  on failure what failed, static

@@ -539,3 +539,20 @@ def test_collapse_counts():
     assert all(isinstance(n, int) and n >= 0 for n in counts.values())
     assert counts["regions"] >= 1
     assert counts["chunks"] == counts["collapsed"] + counts["alreadyHuge"] + counts["skipped"]
+
+
+@pytest.mark.skipif(bool(os.environ["ENVD_SANITIZED"]), reason="the heap is the sanitizer's")
+def test_collapse_takes_the_heap_as_one_window(scratch):
+    agent = Agent(os.environ["ENVD_BIN"], ["-isnotfc", "-no-cgroups"], OWN_PORT,
+                  f"{scratch}/stderr")
+    try:
+        first, second = (json.loads(exchange("POST", "/collapse", port=OWN_PORT).body)
+                         for _ in range(2))
+        assert first["chunks"] == second["chunks"] == 1
+        if first["collapsed"] == 1:  # else there are no huge pages, or none is free
+            assert second["alreadyHuge"] == 1
+            with open(f"/proc/{agent.pid}/smaps", encoding="ascii") as file:
+                heap = file.read().partition("[heap]")[2]
+            assert "AnonHugePages:      2048 kB" in heap.partition("[stack]")[0]
+    finally:
+        assert agent.stop() == []
