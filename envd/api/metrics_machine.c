@@ -13,12 +13,6 @@
 #include "loop/loop.h"
 #include "process/cgroup.h"
 
-static uint64_t
-microseconds(const struct timeval *t)
-{
-    return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
-}
-
 void
 metrics_collect_process(struct metric_writer *w, struct envd *e)
 {
@@ -31,8 +25,7 @@ metrics_collect_process(struct metric_writer *w, struct envd *e)
     (void)getrlimit(RLIMIT_NOFILE, &files);
     metric_one(w, "process_cpu_seconds", METRIC_COUNTER,
                "User and system time spent in seconds",
-               microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime),
-               6);
+               timeval_us(&usage.ru_utime) + timeval_us(&usage.ru_stime), 6);
     metric_one(w, "process_start_time_seconds", METRIC_GAUGE,
                "Start time of the process since the epoch in seconds",
                (uint64_t)(clock_now_ms(CLOCK_REALTIME) - age_ms), 3);

@@ -20,8 +20,7 @@ real_now_ns(void *ctx)
 static int
 real_set_ns(void *ctx, int64_t ns)
 {
-    const struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
-                               .tv_nsec = (long)(ns % NS_PER_S)};
+    const struct timespec t = timespec_of_ns(ns);
 
     (void)ctx;
     return clock_settime(CLOCK_REALTIME, &t) < 0 ? -errno : 0;

@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "base/str.h"
 #include "init/machine.h"
@@ -62,12 +63,12 @@ reap_one(int signal_fd, int ms)
 static bool
 reap_until(pid_t pid, int signal_fd, int64_t ms)
 {
-    int64_t until = program_now_ms() + ms;
+    int64_t until = clock_now_ms(CLOCK_MONOTONIC) + ms;
     siginfo_t info;
 
     while (waitid(pid > 0 ? P_PID : P_ALL, (id_t)pid, &info,
                   WEXITED | WNOHANG | WNOWAIT) == 0) {
-        int64_t left = until - program_now_ms();
+        int64_t left = until - clock_now_ms(CLOCK_MONOTONIC);
 
         if (left <= 0)
             return false;
@@ -120,11 +121,11 @@ signal_others(pid_t agent, int signum)
 static bool
 wait_for_others(pid_t agent, int signal_fd, int64_t ms)
 {
-    int64_t until = program_now_ms() + ms;
+    int64_t until = clock_now_ms(CLOCK_MONOTONIC) + ms;
 
     /* Children of the agent end without a signal to us. */
     while (signal_others(agent, 0) > 0) {
-        if (program_now_ms() >= until)
+        if (clock_now_ms(CLOCK_MONOTONIC) >= until)
             return false;
         (void)reap_one(signal_fd, LOOK_MS);
     }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "init/end.h"
 #include "init/keeper.h"
@@ -183,7 +184,7 @@ static int
 until_due(const struct init *in)
 {
     int64_t due = in->agent.due_ms;
-    int64_t now = program_now_ms();
+    int64_t now = clock_now_ms(CLOCK_MONOTONIC);
 
     if (due < 0 || (in->command.due_ms >= 0 && in->command.due_ms < due))
         due = in->command.due_ms;
@@ -195,7 +196,7 @@ until_due(const struct init *in)
 static bool
 is_due(const struct program *p)
 {
-    return p->due_ms >= 0 && p->due_ms <= program_now_ms();
+    return p->due_ms >= 0 && p->due_ms <= clock_now_ms(CLOCK_MONOTONIC);
 }
 
 static int
@@ -247,7 +248,7 @@ init_run(const struct init_options *options, const struct init_agent *agent)
         (void)reboot(RB_DISABLE_CAD); /* ctrl-alt-del is a SIGINT, then */
     start_agent(&in);
     if (options->start != NULL)
-        in.command.due_ms = program_now_ms() + READY_MS;
+        in.command.due_ms = clock_now_ms(CLOCK_MONOTONIC) + READY_MS;
     while (in.end == INIT_END_NONE) {
         struct pollfd p[2] = {{.fd = in.signal_fd, .events = POLLIN},
                               {.fd = in.keeper.fd, .events = POLLIN}};

@@ -29,16 +29,10 @@
 #define SHELL       "/bin/sh"
 #define EXIT_NO_RUN 127
 
-int64_t
-program_now_ms(void)
-{
-    return clock_now_ms(CLOCK_MONOTONIC);
-}
-
 void
 program_ended(struct program *p, int wait_status, bool again)
 {
-    int64_t now = program_now_ms();
+    int64_t now = clock_now_ms(CLOCK_MONOTONIC);
 
     if (now - p->started_ms >= p->pace.steady_ms) {
         p->quick_ends = 0;
@@ -63,7 +57,7 @@ program_fork(struct program *p)
     sigset_t none;
     pid_t pid = fork();
 
-    p->started_ms = program_now_ms();
+    p->started_ms = clock_now_ms(CLOCK_MONOTONIC);
     p->due_ms = -1;
     if (pid < 0) {
         say_errno("cannot start %s", p->name);

@@ -30,8 +30,6 @@ struct program {
     unsigned int quick_ends; /* in a row */
 };
 
-int64_t program_now_ms(void);
-
 /* Note its end, and when the next start is due if there is to be one. */
 void program_ended(struct program *p, int wait_status, bool again);
 

@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/scope.h"
 #include "limits.h"
 #include "loop/loop.h"
@@ -113,8 +114,7 @@ pool_wait_locked(struct worker_pool *pool)
 
     if (job != NULL)
         return job;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LIMIT_WORKER_IDLE_MS / 1000;
+    until = clock_in_ms(CLOCK_MONOTONIC, LIMIT_WORKER_IDLE_MS);
     pool->idle++;
     while (job == NULL && !pool->stop && r == 0) {
         r = pthread_cond_timedwait(&pool->work, &pool->lock, &until);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/fd.h"
+#include "base/now.h"
 #include "limits.h"
 #include "loop/worker_pool.h"
 
@@ -33,11 +34,10 @@ wait_for_threads(struct worker_pool *pool)
     bool ended = false;
 
     while (moving && !ended) {
-        struct timespec until;
+        const struct timespec until =
+            clock_in_ms(CLOCK_MONOTONIC, LIMIT_WORKER_LEAVE_MS);
         int r = 0;
 
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LIMIT_WORKER_LEAVE_MS / 1000;
         (void)pthread_mutex_lock(&pool->lock);
         while (pool->threads > 0 && r == 0)
             r = pthread_cond_timedwait(&pool->gone, &pool->lock, &until);

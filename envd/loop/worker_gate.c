@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/now.h"
 #include "limits.h"
 #include "loop/worker_pool.h"
 
@@ -194,15 +195,8 @@ wait_quiet(struct worker_pool *pool, const struct timespec *until)
 bool
 worker_wait_writes(struct worker_pool *pool, int64_t ms)
 {
-    struct timespec until;
+    const struct timespec until = clock_in_ms(CLOCK_MONOTONIC, ms);
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     return wait_quiet(pool, &until) &&
            (pool->privileged == NULL || wait_quiet(pool->privileged, &until));
 }

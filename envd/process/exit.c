@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
+#include "base/now.h"
 #include "base/scope.h"
 #include "process/process.h"
 
@@ -60,12 +61,6 @@ set_signal(struct process_exit *ret, int wait_status)
         (void)snprintf(ret->status, sizeof(ret->status), "signal: signal %d%s",
                        signum, core);
     ret->error = ret->status;
-}
-
-static uint64_t
-timeval_us(const struct timeval *tv)
-{
-    return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
 }
 
 void

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "base/now.h"
 #include "process/table.h"
 
 /* Bytes of a command that are logged. */
@@ -37,12 +38,6 @@ journal_start(const struct process *p)
     log_command(&line, p);
     log_i64(&line, "request_timeout_ms", p->life->deadline_ms);
     log_end(&line, "Process with pid %d started", (int)p->pid);
-}
-
-static uint64_t
-timeval_us(const struct timeval *tv)
-{
-    return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
 }
 
 void
