@@ -334,10 +334,11 @@ api_envd(const struct call *c)
 }
 
 static void
-route_rest(struct envd *e, struct http_exchange *x)
+route_rest(struct envd *e, struct http_exchange *x,
+           const struct request_path *path)
 {
     const struct http_request *r = http_request(x);
-    bool admitted = request_admit(e, x);
+    bool admitted = request_admit(e, x, path);
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_LEN(rest_routes); i++) {
@@ -367,13 +368,14 @@ api_dispatch(struct http_exchange *x, void *ctx)
     struct envd *e = ctx;
     const struct rpc_service *service;
     const struct rpc_method *method;
+    const struct request_path *path;
 
-    request_begin(e, x);
+    path = request_begin(e, x);
     if (cors(x) || token_gate(e, x) || basic_gate(e, x))
         return;
     method = rpc_find(&e->rpc, http_request(x)->path, &service);
     if (method != NULL)
         rpc_serve(&e->rpc, service, method, x);
     else
-        route_rest(e, x);
+        route_rest(e, x, path);
 }

@@ -58,11 +58,13 @@ const char *const api_kinds[API_KINDS] = {
     [KIND_FILESYSTEM] = "filesystem",
 };
 
-static const struct {
+struct request_path {
     const char *path; /* with a slash at its end: and all below */
     enum kind kind;
     bool control; /* for whoever runs the machine, not for whoever is in it */
-} paths[] = {
+};
+
+static const struct request_path paths[] = {
     {"/health", KIND_HEALTH, false},
     {"/process.Process/", KIND_PROCESS, false},
     {"/filesystem.Filesystem/", KIND_FILESYSTEM, false},
@@ -81,20 +83,18 @@ static const struct {
     {"/envs", KIND_ENVS, false},
 };
 
-/* Its place in the table, ARRAY_LEN(paths) for none. */
-static size_t
+static const struct request_path *
 find_path(struct str path)
 {
-    size_t i = 0;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        const struct request_path *p = &paths[i];
+        size_t len = strlen(p->path);
 
-    for (; i < ARRAY_LEN(paths); i++) {
-        size_t len = strlen(paths[i].path);
-
-        if (str_eq(path, paths[i].path) ||
-            (paths[i].path[len - 1] == '/' && str_starts(path, paths[i].path)))
-            break;
+        if (str_eq(path, p->path) ||
+            (p->path[len - 1] == '/' && str_starts(path, p->path)))
+            return p;
     }
-    return i;
+    return NULL;
 }
 
 /* ---- ids ----------------------------------------------------------------- */
@@ -165,15 +165,16 @@ api_log_request(struct log_line *line, const struct http_exchange *x)
 
 /* -------------------------------------------------------------------------- */
 
-void
+const struct request_path *
 request_begin(struct envd *e, struct http_exchange *x)
 {
-    size_t i = find_path(http_request(x)->path);
-    enum kind kind = i < ARRAY_LEN(paths) ? paths[i].kind : KIND_OTHER;
+    const struct request_path *p = find_path(http_request(x)->path);
+    enum kind kind = p != NULL ? p->kind : KIND_OTHER;
 
     http_set_kind(x, kind);
-    loop_note(e->loop, i < ARRAY_LEN(paths) ? paths[i].path : "a request");
+    loop_note(e->loop, p != NULL ? p->path : "a request");
     set_id(x, kind);
+    return p;
 }
 
 static bool
@@ -199,13 +200,13 @@ add_agent(const struct envd *e, struct http_exchange *x)
 }
 
 bool
-request_admit(struct envd *e, struct http_exchange *x)
+request_admit(struct envd *e, struct http_exchange *x,
+              const struct request_path *path)
 {
     static struct log_quota quota = LOG_QUOTA(10, 10000);
-    size_t i = find_path(http_request(x)->path);
     struct log_line line;
 
-    if (i == ARRAY_LEN(paths) || !paths[i].control)
+    if (path == NULL || !path->control)
         return true;
     if (may_control(e, x)) {
         add_agent(e, x);
@@ -213,7 +214,7 @@ request_admit(struct envd *e, struct http_exchange *x)
     }
     if (log_begin_limited(&line, LOG_LEVEL_WARN, "envd", &quota)) {
         api_log_request(&line, x);
-        log_str(&line, "path", paths[i].path);
+        log_str(&line, "path", path->path);
         log_end(&line, "A control request from inside the machine is refused");
     }
     return false;

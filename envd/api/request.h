@@ -10,13 +10,21 @@
 struct envd;
 struct http_exchange;
 
-/* Its kind for figures, its name for stalls, its id for logs. */
-void request_begin(struct envd *e, struct http_exchange *x);
+/* What is known of a path that we serve, or of all below it. */
+struct request_path;
+
+/*
+ * Its kind for figures, its name for stalls, its id for logs.  Returns what is
+ * known of its path; NULL: nothing.
+ */
+const struct request_path *request_begin(struct envd *e,
+                                         struct http_exchange *x);
 
 /*
  * Whether the peer may know of the path: those that steer the machine are for
  * who is outside of it, and say in their answers which agent it is.
  */
-bool request_admit(struct envd *e, struct http_exchange *x);
+bool request_admit(struct envd *e, struct http_exchange *x,
+                   const struct request_path *path);
 
 #endif
