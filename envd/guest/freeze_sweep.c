@@ -129,27 +129,38 @@ freeze_cgroups_clamped(int64_t max_cgroups)
 
 /* ---- before the sweep ---------------------------------------------------- */
 
+/* Look for a freeze of ours.  Returns 0, or -errno of what cannot be read. */
+static int
+look_for_ours(const struct freeze_state *s, bool *ret)
+{
+    int error = 0;
+
+    *ret = s->wrote;
+    if (s->tree.root_fd < 0)
+        return 0;
+    for (size_t i = 0; i < FREEZE_STATICS && !*ret; i++) {
+        int r = s->tree.ops->read_request(&s->tree, freeze_statics[i], ret);
+
+        error = error != 0 ? error : r;
+    }
+    return error;
+}
+
 bool
 freeze_stands(const struct freeze_state *s)
 {
-    bool stands = s->wrote;
+    bool stands;
 
-    for (size_t i = 0; i < FREEZE_STATICS && !stands; i++)
-        (void)s->tree.ops->read_request(&s->tree, freeze_statics[i], &stands);
+    (void)look_for_ours(s, &stands);
     return stands;
 }
 
 bool
 freeze_is_nowhere(const struct freeze_state *s)
 {
-    bool found = s->wrote;
-    int r = 0;
+    bool stands;
 
-    if (s->tree.root_fd < 0)
-        return true;
-    for (size_t i = 0; i < FREEZE_STATICS && !found && r == 0; i++)
-        r = s->tree.ops->read_request(&s->tree, freeze_statics[i], &found);
-    return !found && r == 0;
+    return look_for_ours(s, &stands) == 0 && !stands;
 }
 
 struct scan {

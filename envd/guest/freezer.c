@@ -436,7 +436,7 @@ freezer_new(struct loop *loop, struct worker_pool *workers,
     loop_timer_init(loop, &f->retry, on_retry);
     loop_timer_init(loop, &f->watchdog, on_watchdog);
     /* An agent before this one froze; perhaps nobody asks for a thaw. */
-    if (tree->root_fd >= 0 && freeze_stands(&f->state))
+    if (freeze_stands(&f->state))
         watchdog_arm(f);
     return f;
 }
