@@ -417,7 +417,6 @@ test_failures(void **state)
     assert_false(marker_is_there(f));
 }
 
-/* It takes a second, whoever answers or does not. */
 /* What was asked for in the life before is asked for anew. */
 static void
 test_resumed(void **state)
@@ -445,6 +444,7 @@ test_resumed(void **state)
     waiter_done(&late);
 }
 
+/* It takes a second, whoever answers or does not. */
 static void
 test_silence(void **state)
 {

@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 #include <limits.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "filter_run.h"
 
 #define STEPS_MAX 4096
 #define CALLS_MAX 1024
@@ -26,7 +26,7 @@ enum { LOOP, PRIVILEGED, HARDENED, FILTERS };
 struct machine {
     uint32_t arch;
     struct sock_filter steps[FILTERS][STEPS_MAX];
-    size_t count[FILTERS];
+    struct sock_fprog filters[FILTERS];
     char names[CALLS_MAX][64];
     size_t calls;
 };
@@ -67,12 +67,16 @@ machine_read(const char *name)
         if (strncmp(line, "static const struct sock_filter", 31) == 0)
             filter++;
         else if (strncmp(line, "    {", 5) == 0)
-            read_step(&m->steps[filter][m->count[filter]++], line);
+            read_step(&m->steps[filter][m->filters[filter].len++], line);
         else if (strncmp(line, "    \"", 5) == 0)
             (void)sscanf(line, " \"%63[a-z0-9_]", m->names[m->calls++]);
     }
     assert_int_equal(pclose(text), 0);
     assert_int_equal(filter, FILTERS - 1);
+    for (; filter >= 0; filter--) {
+        m->filters[filter].filter = m->steps[filter];
+        assert_true(filter_is_valid(&m->filters[filter]));
+    }
     assert_true(m->calls > 400);
     return m;
 }
@@ -83,36 +87,9 @@ fate(const struct machine *m, int filter, uint32_t call, uint64_t arg,
      unsigned int index)
 {
     struct seccomp_data data = {.nr = (int)call, .arch = m->arch};
-    const struct sock_filter *s = m->steps[filter];
-    uint32_t a = 0;
 
     data.args[index] = arg;
-    for (; BPF_CLASS(s->code) != BPF_RET; s++) {
-        switch (s->code) {
-        case BPF_LD | BPF_W | BPF_ABS:
-            memcpy(&a, (const char *)&data + s->k, sizeof(a));
-            break;
-        case BPF_ALU | BPF_AND | BPF_K:
-            a &= s->k;
-            break;
-        case BPF_JMP | BPF_JA:
-            s += s->k;
-            break;
-        case BPF_JMP | BPF_JEQ | BPF_K:
-            s += a == s->k ? s->jt : s->jf;
-            break;
-        case BPF_JMP | BPF_JGT | BPF_K:
-            s += a > s->k ? s->jt : s->jf;
-            break;
-        case BPF_JMP | BPF_JGE | BPF_K:
-            s += a >= s->k ? s->jt : s->jf;
-            break;
-        default:
-            fail_msg("unexpected step %#x", s->code);
-        }
-        assert_true((size_t)(s - m->steps[filter]) < m->count[filter]);
-    }
-    return s->k;
+    return filter_run(&m->filters[filter], &data);
 }
 
 static uint32_t

@@ -68,6 +68,14 @@ def eventually(check, patience=30):
         time.sleep(0.02)
 
 
+def signal_pending(pid, number):
+    """Whether a process has not taken a signal yet."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        masks = [int(line.split()[1], 16) for line in status
+                 if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
 @pytest.fixture
 def agent_with(scratch):
     """A function that starts such an agent with more arguments."""

@@ -10,7 +10,7 @@ import pytest
 import rpc
 import wire
 from agent import Agent
-from conftest import OWN_PORT, eventually
+from conftest import OWN_PORT, eventually, signal_pending
 
 pytestmark = pytest.mark.ours
 
@@ -273,12 +273,6 @@ def test_verbose_health_needs_the_token():
                          port=OWN_PORT).status == 200
 
 
-def signal_waits(pid):
-    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        lines = [line.split() for line in file]
-    return any(line[0] in ("SigPnd:", "ShdPnd:") and int(line[1], 16) for line in lines)
-
-
 @pytest.mark.parametrize("flags", [[], ["-verbose"]])
 def test_state_by_signal(scratch, flags):
     agent = Agent(os.environ["ENVD_BIN"], [*shlex.split(os.environ["ENVD_ARGS"]), *flags],
@@ -316,7 +310,7 @@ def test_state_by_signal_when_nobody_reads_it(scratch):
             while True:
                 os.write(pipe, b"x")
         os.kill(agent.pid, signal.SIGUSR1)
-        eventually(lambda: not signal_waits(agent.pid))
+        eventually(lambda: not signal_pending(agent.pid, signal.SIGUSR1))
         for _ in range(3):
             assert wire.exchange("GET", "/health", port=OWN_PORT).status == 204
     finally:

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import wire
-from conftest import OWN_PORT, eventually
+from conftest import OWN_PORT, eventually, signal_pending
 
 pytestmark = pytest.mark.ours
 
@@ -47,13 +47,6 @@ def healthy():
     return False
 
 
-def is_pending(pid, number):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        masks = [int(line.split()[1], 16) for line in status
-                 if line.startswith(("SigPnd", "ShdPnd"))]
-    return any(mask >> (number - 1) & 1 for mask in masks)
-
-
 def test_closed_standard_descriptors():
     """Texts for standard error do not go to what the agent has opened."""
     with started(closed=3) as child:
@@ -82,7 +75,7 @@ def test_state_that_nobody_reads():
     os.set_blocking(writer, True)
     with started(stderr=writer) as child:
         os.kill(child.pid, signal.SIGUSR1)
-        eventually(lambda: not is_pending(child.pid, signal.SIGUSR1))
+        eventually(lambda: not signal_pending(child.pid, signal.SIGUSR1))
         assert healthy()
         assert not select.select([], [writer], [], 0)[1]
         child.terminate()
